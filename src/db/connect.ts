@@ -1,0 +1,94 @@
+import postgres from "postgres";
+import { isTransient, within } from "./deadline.ts";
+
+/** A URL, or the socket directory of the embedded server. */
+export type DatabaseAddress = string | { host: string; database: string; username: string };
+
+export type Sql = postgres.Sql;
+
+/** One statement being made; asked for again when a broken connection makes a repeat necessary. */
+export type Statement<Rows> = (sql: Sql) => PromiseLike<Rows>;
+
+export interface Database {
+  /**
+   * Runs one statement and answers its rows within `deadlineMs`, or throws. A statement whose connection
+   * broke is sent again, which is safe because every statement of ours is: the caller cannot know
+   * whether the first one was committed, and need not.
+   */
+  run<Rows>(statement: Statement<Rows>, deadlineMs?: number): Promise<Rows>;
+  /** Subscribes to a channel; `onListen` is called at every (re)connection, when notifications may have been missed. */
+  listen(channel: string, onNotify: (payload: string) => void, onListen: () => void): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ConnectOptions {
+  address: DatabaseAddress;
+  /** Seen in pg_stat_activity. */
+  name: string;
+  connections: number;
+  /** Off behind a pooler in transaction mode, which loses prepared statements. */
+  prepare: boolean;
+}
+
+/** A living server answers or gives up in less (see STATEMENT_TIMEOUT_MS), so a missed deadline means a dead connection. */
+const DEADLINE_MS = 10_000;
+const STATEMENT_TIMEOUT_MS = 8_000;
+const LOCK_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_S = 5;
+/** Long enough for the last endings to be written, short enough for a supervisor's patience. */
+const CLOSE_TIMEOUT_S = 5;
+
+export function connect(options: ConnectOptions): Database {
+  let sql = open(options);
+  let closed = false;
+
+  /** A half-open connection never errors and never answers: the only cure is a new pool. */
+  function replace(dead: Sql) {
+    if (closed || dead !== sql) return;
+    sql = open(options);
+    dead.end({ timeout: 0 }).catch(() => undefined); // nobody can tell a dead pool goodbye
+  }
+
+  return {
+    async run(statement, deadlineMs = DEADLINE_MS) {
+      const until = performance.now() + deadlineMs;
+      for (;;) {
+        const pool = sql;
+        try {
+          return await within(until - performance.now(), statement(pool), () => replace(pool));
+        } catch (error) {
+          if (!isTransient(error) || performance.now() + RETRY_PAUSE_MS >= until) throw error;
+          await Bun.sleep(RETRY_PAUSE_MS * (0.5 + Math.random()));
+        }
+      }
+    },
+    async listen(channel, onNotify, onListen) {
+      await sql.listen(channel, onNotify, onListen);
+    },
+    async close() {
+      closed = true;
+      await sql.end({ timeout: CLOSE_TIMEOUT_S });
+    },
+  };
+}
+
+/** A restart of Postgres takes about a second; ten tries cover it within the deadline. */
+const RETRY_PAUSE_MS = 250;
+
+function open({ address, name, connections, prepare }: ConnectOptions): Sql {
+  const options = {
+    max: connections,
+    prepare,
+    // The query for type names that the driver sends at connect can reject where nobody listens.
+    fetch_types: false,
+    connect_timeout: CONNECT_TIMEOUT_S,
+    onnotice: () => undefined,
+    connection: {
+      application_name: name,
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      timezone: "UTC",
+    },
+  };
+  return typeof address === "string" ? postgres(address, options) : postgres({ ...address, ...options });
+}

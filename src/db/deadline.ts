@@ -1,0 +1,54 @@
+/** The database did not answer in time. Whether it did the work is unknown. */
+export class DeadlineError extends Error {
+  override name = "DeadlineError";
+}
+
+/** Rejects after `ms` whatever the promise does, and calls `onMissed`. What arrives later is ignored. */
+export async function within<T>(ms: number, promise: PromiseLike<T>, onMissed: () => void): Promise<T> {
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const deadline = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      onMissed();
+      reject(new DeadlineError(`no answer from the database within ${Math.round(ms)} ms`));
+    }, ms);
+  });
+  try {
+    return await Promise.race([promise, deadline]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** Driver errors that mean "the connection went away", not "the statement is wrong". */
+const CONNECTION_CODES = new Set([
+  "CONNECTION_CLOSED",
+  "CONNECTION_ENDED",
+  "CONNECTION_DESTROYED",
+  "CONNECT_TIMEOUT",
+  "ECONNREFUSED",
+  "ECONNRESET",
+  "EPIPE",
+  "ENOENT", // the socket of a server that is being restarted
+]);
+
+/**
+ * SQLSTATEs worth another try: connection trouble (08), shutdown and start-up (57P01 to 57P03), too many
+ * connections, serialization failure, deadlock, lock not available, and a server that is read-only for a while.
+ */
+const TRANSIENT_STATES = /^(08...|57P0[123]|53300|40001|40P01|55P03|25006)$/;
+
+/** True when the same statement may well succeed in a moment. */
+export function isTransient(error: unknown): boolean {
+  const code = codeOf(error);
+  return code !== undefined && (CONNECTION_CODES.has(code) || TRANSIENT_STATES.test(code));
+}
+
+/** True when the database is out of reach, as opposed to refusing this statement. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof DeadlineError || isTransient(error);
+}
+
+function codeOf(error: unknown): string | undefined {
+  if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
+  return typeof error.code === "string" ? error.code : undefined;
+}

@@ -1,0 +1,150 @@
+import { sql } from "drizzle-orm";
+import {
+  bigint,
+  check,
+  index,
+  integer,
+  json,
+  jsonb,
+  pgSchema,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uuid,
+} from "drizzle-orm/pg-core";
+import { OUTCOMES } from "../job/outcome.ts";
+
+/**
+ * Facts, hardly ever rewritten: `jobs` is what was asked, `ready` what waits, `leases` what runs,
+ * `attempts` what happened. drizzle-kit makes the migrations from this file; views, functions and
+ * storage settings, which it cannot express, stand in migrations of their own beside them.
+ */
+export const jobsvc = pgSchema("jobsvc");
+
+const timestamptz = (name: string) => timestamp(name, { withTimezone: true });
+
+/** What was asked. Inserted once; the engine never updates it. */
+export const jobs = jobsvc.table(
+  "jobs",
+  {
+    /** uuid v7, made by us before the insert, so that an insert with an unknown answer can be repeated. */
+    id: uuid("id").primaryKey(),
+    kind: text("kind").notNull(),
+    queue: text("queue").notNull(),
+    priority: smallint("priority").notNull(),
+    userId: uuid("user_id").notNull(),
+    resourceId: uuid("resource_id").notNull(),
+    /** `json`, not `jsonb`: it keeps the text exactly as it was sent (`1e400`, 20 digits, key order). */
+    payload: json("payload").notNull(),
+    maxAttempts: smallint("max_attempts").notNull(),
+    scheduledAt: timestamptz("scheduled_at"),
+    timeoutMs: integer("timeout_ms"),
+    tags: text("tags").array().notNull().default(sql`'{}'`),
+    metadata: jsonb("metadata").notNull().default(sql`'{}'`),
+    createdAt: timestamptz("created_at").notNull().defaultNow(),
+  },
+  (jobs) => [
+    index("jobs_user").on(jobs.userId, jobs.id),
+    check("jobs_priority", sql`${jobs.priority} between 1 and 9`),
+    check("jobs_max_attempts", sql`${jobs.maxAttempts} >= 1`),
+  ],
+);
+
+/** Where jobs stand on their way; the jobs of one row always share it. */
+const standing = {
+  /** The number of the next (ready) or running (leases) attempt. */
+  attempt: integer("attempt").notNull(),
+  /** Attempts that failed so far; these count against `max_attempts`. */
+  failures: smallint("failures").notNull().default(0),
+  /** Attempts lost with their worker so far; these count against the limit that stops a poison job. */
+  losses: smallint("losses").notNull().default(0),
+};
+
+/** What waits: one row is a block of jobs that share lane, due time and standing. A lone job is a block of one. */
+export const ready = jobsvc.table(
+  "ready",
+  {
+    /** A sequence, not a uuid: half the size in the index, and ties are taken in the order of arrival. */
+    id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    queue: text("queue").notNull(),
+    kind: text("kind").notNull(),
+    priority: smallint("priority").notNull(),
+    runAt: timestamptz("run_at").notNull(),
+    ...standing,
+    jobIds: uuid("job_ids").array().notNull(),
+    size: integer("size").notNull().generatedAlwaysAs(sql`cardinality(job_ids)`),
+  },
+  (ready) => [
+    // Exactly the order in which a lane is taken, so that a take reads only what it takes.
+    index("ready_lane").on(ready.queue, ready.kind, ready.priority, ready.runAt, ready.id),
+    check("ready_not_empty", sql`${ready.size} > 0`),
+  ],
+);
+
+/** What runs: a worker's hold on jobs that it took together. Taken (and lost) as one, ended one by one. */
+export const leases = jobsvc.table(
+  "leases",
+  {
+    id: uuid("id").primaryKey().defaultRandom(),
+    // No foreign key: a check per lease is dear, and rescue treats a lease without a living worker as lost.
+    workerId: uuid("worker_id").notNull(),
+    queue: text("queue").notNull(),
+    kind: text("kind").notNull(),
+    priority: smallint("priority").notNull(),
+    ...standing,
+    jobIds: uuid("job_ids").array().notNull(),
+    leasedAt: timestamptz("leased_at").notNull().defaultNow(),
+  },
+  (leases) => [index("leases_worker").on(leases.workerId)],
+);
+
+/**
+ * What happened: one row per ended attempt. The primary key is the fence: whoever inserts an attempt's
+ * ending first (worker, canceller, rescuer) has ended it, and every later insert conflicts and changes nothing.
+ */
+export const attempts = jobsvc.table(
+  "attempts",
+  {
+    jobId: uuid("job_id").notNull(),
+    attempt: integer("attempt").notNull(),
+    outcome: text("outcome", { enum: OUTCOMES }).notNull(),
+    workerId: uuid("worker_id"),
+    startedAt: timestamptz("started_at"),
+    finishedAt: timestamptz("finished_at").notNull(),
+    /** When the next attempt is due. Null means that this ending is final. */
+    retryAt: timestamptz("retry_at"),
+    error: jsonb("error"),
+    /** `json` for the same reason as the payload. */
+    result: json("result"),
+  },
+  (attempts) => [
+    primaryKey({ columns: [attempts.jobId, attempts.attempt] }),
+    // Failed for good and waiting for a person. Few rows, so it costs the hot path nothing.
+    index("attempts_failed")
+      .on(attempts.jobId)
+      .where(sql`${attempts.outcome} = 'failed' and ${attempts.retryAt} is null`),
+    check("attempts_number", sql`${attempts.attempt} >= 1`),
+  ],
+);
+
+/** The living worker processes. A row whose `expires_at` has passed is a worker that is gone. */
+export const workers = jobsvc.table("workers", {
+  /** Random at every start, never a host name: two processes must not share an identity. */
+  id: uuid("id").primaryKey(),
+  name: text("name").notNull(),
+  role: text("role").notNull(),
+  version: text("version").notNull(),
+  queues: text("queues").array().notNull(),
+  kinds: text("kinds").array().notNull(),
+  slots: integer("slots").notNull(),
+  startedAt: timestamptz("started_at").notNull().defaultNow(),
+  expiresAt: timestamptz("expires_at").notNull(),
+  drainingAt: timestamptz("draining_at"),
+});
+
+/** Only queues about which something is to be said; a queue exists as soon as a job names it. */
+export const queues = jobsvc.table("queues", {
+  name: text("name").primaryKey(),
+  pausedAt: timestamptz("paused_at"),
+});

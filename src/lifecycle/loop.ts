@@ -1,0 +1,58 @@
+import type { Service } from "./service.ts";
+
+/** After an error a loop rests a second: long enough not to flood a log, short enough not to be noticed. */
+const REST_AFTER_ERROR_MS = 1_000;
+
+export interface Loop extends Service {
+  /** Cuts the rest short. A wake that comes while a step runs is kept. */
+  wake(): void;
+}
+
+/**
+ * Repeats `step` until stopped. The step answers how many milliseconds to rest before the next one; a wake
+ * cuts the rest short and is never lost, else work that arrives during a step would wait a whole interval.
+ * The only loop with a timer in the program; its form is Solid Queue's poller.
+ */
+export function loop(name: string, step: () => Promise<number>, report: (error: unknown) => void): Loop {
+  let stopping = false;
+  let woken = false;
+  let endRest = () => {};
+  let finished: Promise<void> | undefined;
+
+  async function run() {
+    while (!stopping) {
+      woken = false;
+      const restMs = await step().catch((error) => {
+        report(error);
+        return REST_AFTER_ERROR_MS;
+      });
+      if (!stopping && !woken) await rest(restMs);
+    }
+  }
+
+  async function rest(ms: number) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer = setTimeout(resolve, ms);
+    endRest = resolve;
+    await promise;
+    clearTimeout(timer);
+  }
+
+  function wake() {
+    woken = true;
+    endRest();
+  }
+
+  return {
+    name,
+    wake,
+    async start() {
+      if (!stopping) finished ??= run();
+    },
+    async stop() {
+      stopping = true;
+      wake();
+      await finished;
+    },
+  };
+}

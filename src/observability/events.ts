@@ -1,0 +1,41 @@
+import type { Outcome } from "../job/outcome.ts";
+
+interface JobFields {
+  job_id: string;
+  kind: string;
+  queue: string;
+  attempt: number;
+  worker_id: string;
+}
+
+/** Everything worth telling, with its fields as they appear in a log line. Log and metrics listen to the same events. */
+export interface Events {
+  "job.started": JobFields;
+  "job.ended": JobFields & { outcome: Outcome; ms: number; error?: string };
+  "job.retrying": JobFields & { outcome: Outcome; ms: number; retry_in_ms: number; error?: string };
+  /** The ending came too late: the attempt had been ended by somebody else, and the handler's work is dropped. */
+  "job.ending_lost": JobFields & { outcome: Outcome };
+  "worker.started": { worker_id: string; queues: string; kinds: string };
+  "worker.draining": { worker_id: string; running: number };
+  "worker.stopped": { worker_id: string; released: number };
+  /** The others took this worker for dead: the leases it held are theirs now. */
+  "worker.leases_lost": { worker_id: string; leases: number };
+  "worker.stalled": { worker_id: string; ms: number };
+  "jobs.rescued": { lost: number; crashed: number };
+  "jobs.pruned": { jobs: number };
+  "notifications.degraded": { reason: string };
+  "database.migrated": { applied: string };
+  "database.embedded": { data_dir: string; ms: number };
+  "http.request": { method: string; path: string; status: number; ms: number; request_id: string };
+  "process.started": { role: string; version: string };
+  "process.stopping": { signal: string };
+  "process.stopped": { ms: number };
+  /** A background step failed and will be tried again; the request or job it belongs to is not harmed. */
+  "step.failed": { step: string; error: unknown };
+  /** Something we did not foresee: answered as "internal" and told here in full. */
+  "request.failed": { request_id: string; error: unknown };
+}
+
+export type EventName = keyof Events;
+
+export type Emit = <Name extends EventName>(name: Name, fields: Events[Name]) => void;
