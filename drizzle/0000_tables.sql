@@ -1,4 +1,4 @@
-CREATE SCHEMA "jobsvc";
+CREATE SCHEMA IF NOT EXISTS "jobsvc";
 --> statement-breakpoint
 CREATE TABLE "jobsvc"."attempts" (
 	"job_id" uuid NOT NULL,
@@ -34,7 +34,7 @@ CREATE TABLE "jobsvc"."jobs" (
 --> statement-breakpoint
 CREATE TABLE "jobsvc"."leases" (
 	"id" uuid PRIMARY KEY DEFAULT gen_random_uuid() NOT NULL,
-	"worker_id" uuid NOT NULL,
+	"worker_id" uuid,
 	"queue" text NOT NULL,
 	"kind" text NOT NULL,
 	"priority" smallint NOT NULL,
@@ -80,4 +80,5 @@ CREATE TABLE "jobsvc"."workers" (
 CREATE INDEX "attempts_failed" ON "jobsvc"."attempts" USING btree ("job_id") WHERE "jobsvc"."attempts"."outcome" = 'failed' and "jobsvc"."attempts"."retry_at" is null;--> statement-breakpoint
 CREATE INDEX "jobs_user" ON "jobsvc"."jobs" USING btree ("user_id","id");--> statement-breakpoint
 CREATE INDEX "leases_worker" ON "jobsvc"."leases" USING btree ("worker_id");--> statement-breakpoint
-CREATE INDEX "ready_lane" ON "jobsvc"."ready" USING btree ("queue","kind","priority","run_at","id");
+CREATE INDEX "ready_lane" ON "jobsvc"."ready" USING btree ("queue","kind","priority","run_at","id");--> statement-breakpoint
+CREATE INDEX "ready_suspects" ON "jobsvc"."ready" USING btree ("queue","run_at") WHERE "jobsvc"."ready"."losses" >= 2;

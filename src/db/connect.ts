@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { ARRAY_TYPES } from "./arrays.ts";
 import { isTransient, within } from "./deadline.ts";
 
 /** A URL, or the socket directory of the embedded server. */
@@ -72,23 +73,36 @@ export function connect(options: ConnectOptions): Database {
   };
 }
 
-/** A restart of Postgres takes about a second; ten tries cover it within the deadline. */
+/** A restart of Postgres takes about a second; the tries that fit into the deadline cover it. */
 const RETRY_PAUSE_MS = 250;
 
 function open({ address, name, connections, prepare }: ConnectOptions): Sql {
-  const options = {
+  return openPool(address, {
+    ...COMMON_OPTIONS,
     max: connections,
     prepare,
-    // The query for type names that the driver sends at connect can reject where nobody listens.
-    fetch_types: false,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    onnotice: () => undefined,
     connection: {
       application_name: name,
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
       timezone: "UTC",
     },
-  };
+  });
+}
+
+/** One connection without time limits, for work that must have a session of its own: migrations, locks. */
+export function openSingle(address: DatabaseAddress, name: string): Sql {
+  return openPool(address, { ...COMMON_OPTIONS, max: 1, connection: { application_name: name } });
+}
+
+const COMMON_OPTIONS = {
+  // The query for type names that the driver sends at connect can reject where nobody listens.
+  fetch_types: false,
+  types: ARRAY_TYPES,
+  connect_timeout: CONNECT_TIMEOUT_S,
+  onnotice: () => undefined,
+};
+
+function openPool(address: DatabaseAddress, options: postgres.Options<typeof ARRAY_TYPES>): Sql {
   return typeof address === "string" ? postgres(address, options) : postgres({ ...address, ...options });
 }

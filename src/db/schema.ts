@@ -78,6 +78,8 @@ export const ready = jobsvc.table(
   (ready) => [
     // Exactly the order in which a lane is taken, so that a take reads only what it takes.
     index("ready_lane").on(ready.queue, ready.kind, ready.priority, ready.runAt, ready.id),
+    // Jobs that were lost twice run one at a time in a process; this finds them without walking their lanes.
+    index("ready_suspects").on(ready.queue, ready.runAt).where(sql`${ready.losses} >= 2`),
     check("ready_not_empty", sql`${ready.size} > 0`),
   ],
 );
@@ -88,7 +90,8 @@ export const leases = jobsvc.table(
   {
     id: uuid("id").primaryKey().defaultRandom(),
     // No foreign key: a check per lease is dear, and rescue treats a lease without a living worker as lost.
-    workerId: uuid("worker_id").notNull(),
+    // Null once its worker has disowned it.
+    workerId: uuid("worker_id"),
     queue: text("queue").notNull(),
     kind: text("kind").notNull(),
     priority: smallint("priority").notNull(),

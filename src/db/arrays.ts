@@ -1,0 +1,39 @@
+/** The array types of Postgres that our statements take as parameters, by OID. */
+const ARRAY_OIDS = {
+  text: 1009,
+  uuid: 2951,
+  int2: 1005,
+  int4: 1007,
+  float8: 1022,
+  timestamptz: 1185,
+} as const;
+
+type Element = string | number | null;
+
+/**
+ * Lets the driver send JavaScript arrays as Postgres arrays. It would look the types up by a query of
+ * its own at every connect, which we turn off (see `connect.ts`), so they are named here.
+ */
+export const ARRAY_TYPES = {
+  array: {
+    to: ARRAY_OIDS.text,
+    from: Object.values(ARRAY_OIDS),
+    serialize: arrayLiteral,
+    // Our statements return no arrays: they unnest them, or answer JSON.
+    parse: (text: string) => text,
+  },
+};
+
+/** The text form of a Postgres array. Everything is quoted but numbers and null, so no text can break out. */
+export function arrayLiteral(values: readonly Element[]): string {
+  return `{${values.map(elementLiteral).join(",")}}`;
+}
+
+function elementLiteral(value: Element): string {
+  if (value === null) return "NULL";
+  if (typeof value === "number") return String(value);
+  return PLAIN.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** Ids and most names need no quotes; the word NULL does, and an empty text too. */
+const PLAIN = /^(?!null$)[\w-]+$/i;

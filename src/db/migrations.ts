@@ -1,0 +1,17 @@
+import tables from "../../drizzle/0000_tables.sql" with { type: "text" };
+import statesAndStorage from "../../drizzle/0001_states_and_storage.sql" with { type: "text" };
+
+export interface Migration {
+  number: number;
+  name: string;
+  sql: string;
+}
+
+/**
+ * Every migration, in order, embedded in the executable. Never edited after a release: the database
+ * remembers the hash of what it ran. A test compares this list with the journal of drizzle-kit.
+ */
+export const MIGRATIONS: readonly Migration[] = [
+  { number: 0, name: "tables", sql: tables },
+  { number: 1, name: "states_and_storage", sql: statesAndStorage },
+];

@@ -1,0 +1,32 @@
+import type { Database } from "../db/connect.ts";
+import { WORK_CHANNEL } from "./channels.ts";
+
+/**
+ * A commit with a notification holds a lock over the whole database until it is on disk. So inserts carry
+ * none, and what was inserted within this time is told in one.
+ */
+const COALESCE_MS = 10;
+
+/**
+ * Tells the workers of other processes that queues have work. Only a hint: a lost one costs its queue a poll
+ * interval, so `report` hears of a failure and nothing else happens.
+ */
+export function announcer(
+  db: Database,
+  report: (error: unknown) => void,
+): (queues: Iterable<string>) => void {
+  const pending = new Set<string>();
+
+  function send() {
+    const queues = [...pending];
+    pending.clear();
+    db.run((sql) => sql`select pg_notify(${WORK_CHANNEL}, queue) from unnest(${queues}::text[]) queue`).catch(
+      report,
+    );
+  }
+
+  return (queues) => {
+    if (pending.size === 0) setTimeout(send, COALESCE_MS);
+    for (const queue of queues) pending.add(queue);
+  };
+}

@@ -1,0 +1,83 @@
+import type { Database } from "../db/connect.ts";
+import type { Ending } from "../job/outcome.ts";
+
+/** An attempt, named as the fence knows it. */
+export interface AttemptKey {
+  jobId: string;
+  attempt: number;
+}
+
+export interface End {
+  workerId: string;
+  endings: readonly Ending[];
+  /** Leases all of whose jobs have ended, with these endings or with earlier ones. */
+  doneLeases: readonly string[];
+  /** `performance.now()` of this process, against which the endings' age is taken. */
+  nowMs: number;
+}
+
+/**
+ * Writes endings and, for those that ask for it, the block of the next attempt. Answers the attempts that
+ * this call ended; one that is missing was ended by somebody else (cancelled, lost, or by an earlier try
+ * of this very call), and its outcome counts for nothing.
+ *
+ * Guarantees: an attempt ends once, because `(job_id, attempt)` is the key of `attempts`; ending and next
+ * attempt become visible at once; a repeat changes nothing. Keys go in sorted, as in every statement
+ * that writes attempts, or two of them could wait for each other.
+ */
+export async function endAttempts(
+  db: Database,
+  { workerId, endings, doneLeases, nowMs }: End,
+): Promise<AttemptKey[]> {
+  const sorted = endings.toSorted((a, b) =>
+    a.jobId < b.jobId ? -1 : a.jobId > b.jobId ? 1 : a.attempt - b.attempt,
+  );
+  return await db.run(
+    (sql) => sql<AttemptKey[]>`
+    with ending as materialized (
+      select *
+      from unnest(
+        ${sorted.map((ending) => ending.jobId)}::uuid[],
+        ${sorted.map((ending) => ending.attempt)}::int4[],
+        ${sorted.map((ending) => ending.outcome)}::text[],
+        ${sorted.map((ending) => ending.ranMs)}::float8[],
+        ${sorted.map((ending) => nowMs - ending.endedAtMs)}::float8[],
+        ${sorted.map((ending) => ending.retryAfterMs)}::float8[],
+        ${sorted.map((ending) => ending.failures)}::int2[],
+        ${sorted.map((ending) => ending.losses)}::int2[],
+        ${sorted.map((ending) => ending.error && JSON.stringify(ending.error))}::text[],
+        ${sorted.map((ending) => ending.result)}::text[]
+      ) as ending (job_id, attempt, outcome, ran_ms, age_ms, retry_after_ms, failures, losses, error, result)
+    ),
+    ended as (
+      insert into jobsvc.attempts (
+        job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result
+      )
+      select job_id, attempt, outcome, ${workerId}::uuid,
+        now() - (age_ms + ran_ms) * interval '1 millisecond',
+        now() - age_ms * interval '1 millisecond',
+        now() + retry_after_ms * interval '1 millisecond',
+        error::jsonb, result::json
+      from ending
+      order by job_id, attempt
+      on conflict do nothing
+      returning job_id, attempt, retry_at
+    ),
+    again as (
+      insert into jobsvc.ready (queue, kind, priority, run_at, attempt, failures, losses, job_ids)
+      select job.queue, job.kind, job.priority, ended.retry_at, ended.attempt + 1, ending.failures, ending.losses,
+        array_agg(ended.job_id order by ended.job_id)
+      from ended
+      join ending using (job_id, attempt)
+      cross join lateral (select queue, kind, priority from jobsvc.jobs where jobs.id = ended.job_id limit 1) job
+      where ended.retry_at is not null
+      group by job.queue, job.kind, job.priority, ended.retry_at, ended.attempt, ending.failures, ending.losses
+    ),
+    given_back as (
+      -- A lease that rescue holds right now is about to be deleted there; waiting for it could deadlock.
+      delete from jobsvc.leases
+      where id in (select id from jobsvc.leases where id = any (${[...doneLeases]}::uuid[]) for update skip locked)
+    )
+    select job_id as "jobId", attempt from ended`,
+  );
+}

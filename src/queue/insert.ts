@@ -1,0 +1,58 @@
+import { arrayLiteral } from "../db/arrays.ts";
+import type { Database } from "../db/connect.ts";
+import type { NewJob } from "../job/job.ts";
+
+/** A block is locked, taken and cut as one row: larger ones would make takers wait for each other. */
+const MAX_BLOCK_SIZE = 1_000;
+
+/**
+ * Inserts jobs, all or none, and one block for each group of them that waits together. Answers the ids
+ * that this call inserted: an id that is already there is left alone, so a repeat after an unknown
+ * answer changes nothing.
+ *
+ * Guarantees: a job and its place in `ready` become visible at once; it is due at `scheduledAt`, never
+ * earlier, and never in the past, else it would sort before jobs that have waited longer.
+ */
+export async function insertJobs(db: Database, jobs: readonly NewJob[]): Promise<string[]> {
+  const rows = await db.run(
+    (sql) => sql<{ id: string }[]>`
+    with inserted as (
+      insert into jobsvc.jobs (
+        id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
+      )
+      select id, kind, queue, priority, user_id, resource_id, payload::json, max_attempts, scheduled_at, timeout_ms,
+        tags::text[], metadata::jsonb
+      from unnest(
+        ${jobs.map((job) => job.id)}::uuid[],
+        ${jobs.map((job) => job.kind)}::text[],
+        ${jobs.map((job) => job.queue)}::text[],
+        ${jobs.map((job) => job.priority)}::int2[],
+        ${jobs.map((job) => job.userId)}::uuid[],
+        ${jobs.map((job) => job.resourceId)}::uuid[],
+        ${jobs.map((job) => job.payload)}::text[],
+        ${jobs.map((job) => job.maxAttempts)}::int2[],
+        ${jobs.map((job) => job.scheduledAt?.toISOString() ?? null)}::timestamptz[],
+        ${jobs.map((job) => job.timeoutMs)}::int4[],
+        ${jobs.map((job) => arrayLiteral(job.tags))}::text[],
+        ${jobs.map((job) => JSON.stringify(job.metadata))}::text[]
+      ) as job (
+        id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
+      )
+      on conflict (id) do nothing
+      returning id, queue, kind, priority, greatest(scheduled_at, created_at) as run_at
+    ),
+    numbered as (
+      select *, row_number() over (partition by queue, kind, priority, run_at order by id) - 1 as number
+      from inserted
+    ),
+    blocks as (
+      insert into jobsvc.ready (queue, kind, priority, run_at, attempt, job_ids)
+      select queue, kind, priority, run_at, 1, array_agg(id order by id)
+      from numbered
+      group by queue, kind, priority, run_at, number / ${MAX_BLOCK_SIZE}::int
+      order by min(id)
+    )
+    select id from inserted`,
+  );
+  return rows.map((row) => row.id);
+}

@@ -1,0 +1,94 @@
+import type { Database } from "../db/connect.ts";
+import type { StoredError } from "../job/errors.ts";
+import type { Outcome } from "../job/outcome.ts";
+import type { JobState } from "../job/states.ts";
+
+export interface AttemptRecord {
+  attempt: number;
+  /** Null while the attempt runs. */
+  outcome: Outcome | null;
+  workerId: string | null;
+  /** Null when the worker is gone. */
+  workerName: string | null;
+  startedAt: Date | null;
+  finishedAt: Date | null;
+  retryAt: Date | null;
+  error: StoredError | null;
+}
+
+/** A job with everything that is known of it. */
+export interface JobRecord {
+  id: string;
+  kind: string;
+  queue: string;
+  priority: number;
+  userId: string;
+  resourceId: string;
+  /** JSON text, exactly as it was sent. */
+  payload: string;
+  state: JobState;
+  maxAttempts: number;
+  scheduledAt: Date | null;
+  /** When it is or was due; null once it has ended. */
+  runAt: Date | null;
+  timeoutMs: number | null;
+  tags: string[];
+  metadata: Record<string, unknown>;
+  createdAt: Date;
+  finishedAt: Date | null;
+  attempts: AttemptRecord[];
+  /** JSON text of what the last attempt returned. */
+  result: string | null;
+}
+
+/** JSON carries times as text. */
+type AttemptRow = {
+  [Key in keyof AttemptRecord]: Date extends AttemptRecord[Key] ? string | null : AttemptRecord[Key];
+};
+
+type JobRow = Omit<JobRecord, "attempts"> & { attempts: AttemptRow[] };
+
+export async function readJob(db: Database, id: string): Promise<JobRecord | undefined> {
+  const [row] = await db.run(
+    (sql) => sql<JobRow[]>`
+    select jobs.id, jobs.kind, jobs.queue, jobs.priority, jobs.user_id as "userId", jobs.resource_id as "resourceId",
+      jobs.payload::text as payload, standing.state, jobs.max_attempts as "maxAttempts",
+      jobs.scheduled_at as "scheduledAt", standing.run_at as "runAt", jobs.timeout_ms as "timeoutMs",
+      to_json(jobs.tags) as tags, jobs.metadata, jobs.created_at as "createdAt",
+      standing.finished_at as "finishedAt", ended.attempts, ended.result
+    from jobsvc.jobs
+    join jobsvc.job_states standing using (id)
+    cross join lateral (
+      select
+        coalesce(json_agg(json_build_object(
+          'attempt', attempt, 'outcome', outcome, 'workerId', worker_id, 'workerName', worker.name,
+          'startedAt', started_at, 'finishedAt', finished_at, 'retryAt', retry_at, 'error', error
+        ) order by attempt), '[]') as attempts,
+        (array_agg(result::text order by attempt desc))[1] as result
+      from (
+        select attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result
+        from jobsvc.attempts
+        where job_id = jobs.id
+        union all
+        select standing.ended_attempts + 1, null, standing.worker_id, standing.leased_at, null, null, null, null
+        where standing.lease_id is not null
+      ) attempt
+      left join lateral (select name from jobsvc.workers where workers.id = attempt.worker_id) worker on true
+    ) ended
+    where jobs.id = ${id}`,
+  );
+  return row && { ...row, attempts: row.attempts.map(attemptRecord) };
+}
+
+function attemptRecord(row: AttemptRow): AttemptRecord {
+  return {
+    ...row,
+    startedAt: date(row.startedAt),
+    finishedAt: date(row.finishedAt),
+    retryAt: date(row.retryAt),
+  };
+}
+
+function date(text: string | null): Date | null {
+  return text === null ? null : new Date(text);
+}

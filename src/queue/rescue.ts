@@ -1,0 +1,99 @@
+import type { Database } from "../db/connect.ts";
+
+export interface Rescue {
+  /** After this many lost attempts a job has killed enough workers and ends `failed`. */
+  maxLosses: number;
+  /** Leases a statement may handle: short transactions even after a long outage. */
+  limit: number;
+}
+
+export interface Rescued {
+  leases: number;
+  lost: number;
+  crashed: number;
+}
+
+/** Lost jobs come back within this time, not all in the same instant and on the same worker. */
+const SPREAD_MS = 1_000;
+
+/**
+ * Ends the attempts of leases whose worker is gone (expired, disowned or never registered) and lets their
+ * jobs run again. Jobs of such a lease that did end keep their ending: the insert conflicts.
+ *
+ * Guarantees: safe on every node at once and at any moment; no leader needed. Against a worker that is
+ * only slow, whoever inserts the ending first wins, and both agree afterwards.
+ *
+ * A poison job must not kill the fleet for ever, nor take its neighbours with it. Lost jobs come back as
+ * blocks of one. Once lost twice they are suspects, and a process runs one suspect at a time (see `take.ts`);
+ * when that process dies, the suspect is to blame, and the others it held are not counted as lost again.
+ * One loss alone makes no suspect: after an ordinary crash everything comes back at full speed.
+ */
+export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Promise<Rescued> {
+  const [rescued] = await db.run(
+    (sql) => sql<Rescued[]>`
+    with orphaned as materialized (
+      select *
+      from jobsvc.leases
+      where not exists (select from jobsvc.workers where workers.id = leases.worker_id and expires_at > now())
+      order by losses, id
+      limit ${limit}
+      for update skip locked
+    ),
+    counted as (
+      select *,
+        losses + case
+          when losses < 2 and exists (
+            select from jobsvc.leases suspect where suspect.worker_id = orphaned.worker_id and suspect.losses >= 2
+          ) then 0
+          else 1
+        end as losses_now
+      from orphaned
+    ),
+    ended as (
+      insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error)
+      select job.id, attempt,
+        case when losses_now >= ${maxLosses}::int then 'failed' else 'lost' end,
+        worker_id, leased_at, now(),
+        case when losses_now < ${maxLosses}::int then now() + random() * ${SPREAD_MS} * interval '1 millisecond' end,
+        jsonb_build_object(
+          'name', 'LostError',
+          'reason', case when losses_now >= ${maxLosses}::int then 'crashed' else 'lost' end,
+          'message', case
+            when losses_now >= ${maxLosses}::int
+            then format('lost with its worker %s times: the job seems to crash whoever runs it', losses_now)
+            else 'the worker that ran this attempt is gone'
+          end
+        )
+      from counted
+      cross join unnest(job_ids) as job (id)
+      order by job.id, attempt
+      on conflict do nothing
+      returning job_id, attempt, retry_at
+    ),
+    again as (
+      insert into jobsvc.ready (queue, kind, priority, run_at, attempt, failures, losses, job_ids)
+      select lost.queue, lost.kind, lost.priority, ended.retry_at, ended.attempt + 1, lost.failures, lost.losses_now,
+        array[ended.job_id]
+      from ended
+      join (select *, unnest(job_ids) as job_id from counted) lost using (job_id, attempt)
+      where ended.retry_at is not null
+    ),
+    freed as (
+      delete from jobsvc.leases where id in (select id from orphaned)
+    ),
+    forgotten as (
+      -- A worker goes with the last of its leases. Should a take of its slip in now, its lease is an orphan next time.
+      delete from jobsvc.workers
+      where expires_at < now()
+        and not exists (
+          select from jobsvc.leases
+          where leases.worker_id = workers.id and leases.id not in (select id from orphaned)
+        )
+    )
+    select
+      (select count(*) from orphaned)::int as leases,
+      (select count(*) from ended where retry_at is not null)::int as lost,
+      (select count(*) from ended where retry_at is null)::int as crashed`,
+  );
+  return rescued ?? { leases: 0, lost: 0, crashed: 0 };
+}

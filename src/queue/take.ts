@@ -1,0 +1,127 @@
+import type { Database } from "../db/connect.ts";
+import type { TakenJob } from "../job/job.ts";
+import type { Lane } from "./lanes.ts";
+
+export interface Take {
+  workerId: string;
+  queue: string;
+  lanes: readonly Lane[];
+  /** At most this many jobs come back. */
+  limit: number;
+  /** At most this many blocks are locked: locking many to use one would starve the other workers. */
+  blocks: number;
+  /** Whether a job that was lost twice may come along; a process runs one such at a time. */
+  suspects: boolean;
+}
+
+export interface Taken {
+  jobs: TakenJob[];
+  /** Size of the blocks that were found, from which the caller guesses how many to ask for next time. */
+  blockSize: number;
+}
+
+/**
+ * Takes due jobs, by priority and then by age, and answers them with the leases that hold them.
+ *
+ * Guarantees: two takers never get the same attempt, because a block is locked before it is read and
+ * `skip locked` passes by what others hold; never more than `limit` jobs come back, whatever the plan;
+ * the rest of a cut block stays where it was; a job that was cancelled while it waited is left out;
+ * nothing is taken for a paused queue, nor by a worker that the others take for dead.
+ *
+ * Each lane is an exact index range that is read lazily: a mountain of future jobs, or of jobs of a kind
+ * that this worker does not know, costs nothing. Among lanes of one priority the oldest head goes first.
+ */
+export async function takeJobs(db: Database, take: Take): Promise<Taken> {
+  const { workerId, queue, lanes, limit, blocks, suspects } = take;
+  const kinds = lanes.map((lane) => lane.kind);
+  const rows = await db.run(
+    (sql) => sql<(TakenJob & { blockSize: number })[]>`
+    with lane as materialized (
+      select lane.kind, lane.priority, lane.mark
+      from unnest(
+        ${kinds}::text[],
+        ${lanes.map((lane) => lane.priority)}::int2[],
+        ${lanes.map((lane) => lane.mark)}::timestamptz[]
+      ) as lane (kind, priority, mark)
+      cross join lateral (
+        select run_at, id
+        from jobsvc.ready
+        where ready.queue = ${queue} and ready.kind = lane.kind and ready.priority = lane.priority
+          and run_at between lane.mark and now() and losses < 2
+        order by run_at, id
+        limit 1
+      ) head
+      where not exists (select from jobsvc.queues where name = ${queue} and paused_at is not null)
+        and exists (select from jobsvc.workers where workers.id = ${workerId} and expires_at > now())
+      order by lane.priority, head.run_at, head.id
+    ),
+    ordinary as materialized (
+      select block.*
+      from lane
+      cross join lateral (
+        select *
+        from jobsvc.ready
+        where ready.queue = ${queue} and ready.kind = lane.kind and ready.priority = lane.priority
+          and run_at between lane.mark and now() and losses < 2
+        order by run_at, id
+        limit ${blocks}
+        for update skip locked
+      ) block
+      limit ${blocks}
+    ),
+    suspect as materialized (
+      select *
+      from jobsvc.ready
+      where ${suspects} and queue = ${queue} and kind = any (${kinds}::text[]) and losses >= 2 and run_at <= now()
+        and not exists (select from jobsvc.queues where name = ${queue} and paused_at is not null)
+        and exists (select from jobsvc.workers where workers.id = ${workerId} and expires_at > now())
+      order by run_at
+      limit 1
+      for update skip locked
+    ),
+    due as (
+      select *, sum(size) over (order by priority, run_at, id) - size as jobs_before
+      from (select * from ordinary union all select * from suspect) block
+    ),
+    picked as materialized (
+      select *, ${limit}::int - jobs_before as wanted from due where jobs_before < ${limit}::int
+    ),
+    emptied as (
+      delete from jobsvc.ready where id in (select id from picked where size <= wanted)
+    ),
+    cut as (
+      update jobsvc.ready set job_ids = ready.job_ids[picked.wanted + 1:]
+      from picked
+      where ready.id = picked.id and picked.size > picked.wanted
+    ),
+    taken as materialized (
+      select picked.kind, picked.priority, picked.attempt, picked.failures, picked.losses, picked.size,
+        job.id as job_id, row_number() over (order by picked.priority, picked.run_at, picked.id, job.place) as place
+      from picked
+      cross join lateral unnest(picked.job_ids[:picked.wanted]) with ordinality as job (id, place)
+      left join lateral (
+        select true as ended
+        from jobsvc.attempts
+        where attempts.job_id = job.id and attempts.attempt = picked.attempt
+        limit 1
+      ) ending on true
+      where ending.ended is null
+    ),
+    leased as (
+      insert into jobsvc.leases (worker_id, queue, kind, priority, attempt, failures, losses, job_ids)
+      select ${workerId}, ${queue}, kind, priority, attempt, failures, losses, array_agg(job_id order by place)
+      from taken
+      group by kind, priority, attempt, failures, losses
+      returning id, kind, priority, attempt, failures, losses
+    )
+    select job.id, leased.id as "leaseId", leased.kind, ${queue}::text as queue, leased.priority,
+      job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
+      job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs",
+      leased.attempt, leased.failures, leased.losses, taken.size as "blockSize"
+    from taken
+    join leased using (kind, priority, attempt, failures, losses)
+    cross join lateral (select * from jobsvc.jobs where jobs.id = taken.job_id limit 1) job
+    order by taken.place`,
+  );
+  return { jobs: rows.map(({ blockSize, ...job }) => job), blockSize: rows.at(-1)?.blockSize ?? 1 };
+}
