@@ -42,15 +42,15 @@ export async function insertJobs(db: Database, jobs: readonly NewJob[]): Promise
       returning id, queue, kind, priority, greatest(scheduled_at, created_at) as run_at
     ),
     numbered as (
-      select *, row_number() over (partition by queue, kind, priority, run_at order by id) - 1 as number
+      select *, (row_number() over (partition by queue, kind, priority, run_at order by id) - 1) / ${MAX_BLOCK_SIZE}::int as block
       from inserted
     ),
     blocks as (
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, job_ids)
       select queue, kind, priority, run_at, 1, array_agg(id order by id)
       from numbered
-      group by queue, kind, priority, run_at, number / ${MAX_BLOCK_SIZE}::int
-      order by min(id)
+      group by queue, kind, priority, run_at, block
+      order by block
     )
     select id from inserted`,
   );
