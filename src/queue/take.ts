@@ -72,7 +72,7 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
     suspect as materialized (
       select *
       from jobsvc.ready
-      where ${suspects} and queue = ${queue} and kind = any (${kinds}::text[]) and losses >= 2 and run_at <= now()
+      where ${suspects} and queue = ${queue} and kind = any (${[...new Set(kinds)]}::text[]) and losses >= 2 and run_at <= now()
         and not exists (select from jobsvc.queues where name = ${queue} and paused_at is not null)
         and exists (select from jobsvc.workers where workers.id = ${workerId} and expires_at > now())
       order by run_at
