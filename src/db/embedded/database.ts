@@ -1,0 +1,25 @@
+import postgres from "postgres";
+import { PORT } from "./socket_dir.ts";
+
+/** The port stands in the address too, because the driver would otherwise ask the environment for PGPORT. */
+export function addressAt(socketDir: string, database: string) {
+  return { host: socketDir, port: PORT, database, username: "jobsvc" };
+}
+
+/** Makes the database `jobsvc` unless it is there. Throws while the server is not ready to answer. */
+export async function ensureDatabase(socketDir: string): Promise<void> {
+  const sql = postgres({
+    ...addressAt(socketDir, "postgres"),
+    max: 1,
+    fetch_types: false,
+    connect_timeout: 5,
+    onnotice: () => undefined,
+    connection: { application_name: "jobsvc start" },
+  });
+  try {
+    const found = await sql`select from pg_database where datname = 'jobsvc'`;
+    if (found.length === 0) await sql`create database jobsvc`;
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}

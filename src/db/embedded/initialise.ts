@@ -1,0 +1,56 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { give, type User } from "./as_user.ts";
+import type { Binaries } from "./binaries.ts";
+import type { DataDir } from "./data_dir.ts";
+import { EmbeddedError } from "./errors.ts";
+import { runTool } from "./run_tool.ts";
+import { sync } from "./unpack.ts";
+
+/** The major version that wrote the cluster; undefined when there is none yet. */
+export function majorOf({ cluster }: DataDir): number | undefined {
+  const file = join(cluster, "PG_VERSION");
+  return existsSync(file) ? Number.parseInt(readFileSync(file, "utf8"), 10) : undefined;
+}
+
+/**
+ * Makes the cluster unless there is one. It gets its name only when initdb is through, so whatever is named `pgdata` and is not
+ * empty may hold somebody's jobs and is never written over.
+ */
+export async function initialise(dir: DataDir, binaries: Binaries, user: User | undefined): Promise<void> {
+  if (majorOf(dir) !== undefined) return;
+  refuseDebris(dir);
+  const unfinished = `${dir.cluster}.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true }); // of a process that died in initdb: no server ever ran on it
+  mkdirSync(unfinished, { mode: 0o700 });
+  give(unfinished, user);
+  await runTool(
+    [join(binaries.bin, "initdb"), `--pgdata=${unfinished}`, ...INITDB, ...locale(binaries)],
+    user,
+  );
+  renameSync(unfinished, dir.cluster);
+  await sync(dir.path); // else a power cut could take back the name, and with it the jobs of a day
+}
+
+/** Trust is right only because the socket's directory is closed to everybody else; a TCP connection is refused whatever happens. */
+const INITDB = [
+  "--username=jobsvc",
+  "--auth-local=trust",
+  "--auth-host=reject",
+  "--encoding=UTF8",
+  "--data-checksums",
+  "--no-instructions",
+];
+
+/** One order of texts on every machine, whatever locales are installed there. */
+function locale({ major }: Binaries): string[] {
+  return major >= 17 ? ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"] : ["--no-locale"];
+}
+
+function refuseDebris({ cluster }: DataDir): void {
+  if (!existsSync(cluster) || readdirSync(cluster).length === 0) return;
+  throw new EmbeddedError(
+    `${cluster} is neither empty nor a PostgreSQL data directory (it has no PG_VERSION); nothing was changed. ` +
+      "If it is a damaged database, restore it from a copy; if it is something else, move it away",
+  );
+}
