@@ -1,0 +1,22 @@
+import { flagOf, variableOf } from "./names.ts";
+import type { Settings } from "./settings.ts";
+
+/** What is wrong between settings that are each right, as sentences that say what to do. */
+export function contradictions(settings: Settings): string[] {
+  const problems: string[] = [];
+  const twice = settings.queues.find(({ name }, index) =>
+    settings.queues.some((other, at) => at < index && other.name === name),
+  );
+  if (twice) problems.push(`${flagOf("queues")}: names ${twice.name} twice`);
+  if (settings.role !== "worker" && settings.apiKeys.length === 0 && !isLoopback(settings.host))
+    problems.push(
+      `${flagOf("host")}: ${settings.host} is open to others, and without a key everybody may call: ` +
+        `set ${variableOf("apiKeys")}, or listen on 127.0.0.1`,
+    );
+  return problems;
+}
+
+/** Only what certainly is: an odd spelling of loopback asks for a key, which is the safe mistake. */
+function isLoopback(host: string): boolean {
+  return /^(localhost|127(\.\d{1,3}){3}|::1)$/i.test(host);
+}

@@ -1,0 +1,59 @@
+import { flagOf, variableOf } from "./names.ts";
+import { SETTING_ROWS, type Setting, type SettingKey } from "./settings.ts";
+
+const INTRODUCTION = `jobsvc runs background jobs: one executable on plain Postgres.
+
+Usage:
+  jobsvc [serve] [settings]       run the service
+  jobsvc migrate [settings]       bring the database's schema up to date, and exit
+  jobsvc healthcheck [settings]   ask the service on this machine whether it is ready; exit code 0 means yes
+  jobsvc --help | --version
+
+Examples:
+  jobsvc
+      the API and the jobs in one process, on a PostgreSQL of its own
+  DATABASE_URL=postgres://jobs@db/jobs jobsvc --role=worker --queues=default:50,mail:5
+      one more worker on a database that others use too`;
+
+const SOURCES = `Each setting is also an environment variable: --poll-interval-ms is JOBSVC_POLL_INTERVAL_MS.
+DATABASE_URL, PORT and ROLE are read too. A flag wins over the environment.
+Everybody on a machine can see flags: give secrets in the environment, or in files that
+JOBSVC_DATABASE_URL_FILE and JOBSVC_API_KEYS_FILE name.`;
+
+const EXIT_CODES =
+  "Exit codes: 0 fine, 2 wrong usage, 69 database unavailable, 70 internal error, 78 wrong settings.";
+
+/** What `--help` prints. */
+export function helpText(): string {
+  const settings = SETTING_ROWS.map(
+    ([key, setting]) => `  ${usageOf(key, setting)}\n      ${setting.description} (${defaultOf(setting)})`,
+  );
+  return [INTRODUCTION, ["Settings:", ...settings].join("\n"), SOURCES, EXIT_CODES].join("\n\n");
+}
+
+/** The README's table of settings, in Markdown. */
+export function settingsTable(): string {
+  const rows = SETTING_ROWS.map(([key, setting]) => [
+    code(usageOf(key, setting)),
+    [variableOf(key), ...(setting.bare ? [setting.bare] : [])].map(code).join(" "),
+    setting.defaultText ?? code(defaultOf(setting)),
+    setting.description,
+  ]);
+  return [["flag", "environment", "default", "meaning"], ["---", "---", "---", "---"], ...rows]
+    .map((cells) => `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`)
+    .join("\n");
+}
+
+function usageOf(key: SettingKey, setting: Setting): string {
+  if (setting.type === "boolean") return flagOf(key).replace("--", "--[no-]");
+  return `${flagOf(key)} <${setting.enum?.join("|") ?? setting.placeholder}>`;
+}
+
+function defaultOf(setting: Setting): string {
+  if (setting.defaultText) return setting.defaultText;
+  return Array.isArray(setting.default) && setting.default.length === 0 ? "none" : String(setting.default);
+}
+
+function code(text: string): string {
+  return `\`${text}\``;
+}
