@@ -42,12 +42,16 @@ const CLOSE_TIMEOUT_S = 5;
 export function connect(options: ConnectOptions): Database {
   let sql = open(options);
   let closed = false;
+  const subscriptions: Parameters<Database["listen"]>[] = [];
 
   /** A half-open connection never errors and never answers: the only cure is a new pool. */
   function replace(dead: Sql) {
     if (closed || dead !== sql) return;
     sql = open(options);
     dead.end({ timeout: 0 }).catch(() => undefined); // nobody can tell a dead pool goodbye
+    for (const [channel, onNotify, onListen] of subscriptions) {
+      sql.listen(channel, onNotify, onListen).catch(() => undefined); // polling does without
+    }
   }
 
   return {
@@ -64,6 +68,7 @@ export function connect(options: ConnectOptions): Database {
       }
     },
     async listen(channel, onNotify, onListen) {
+      subscriptions.push([channel, onNotify, onListen]);
       await sql.listen(channel, onNotify, onListen);
     },
     async close() {

@@ -1,0 +1,38 @@
+import type { Static, TSchema } from "@sinclair/typebox";
+import type { RetryPolicy } from "../job/retry.ts";
+
+/** What a handler may know of the job that it runs. */
+export interface JobInfo {
+  id: string;
+  kind: string;
+  queue: string;
+  userId: string;
+  resourceId: string;
+  maxAttempts: number;
+}
+
+export interface JobContext {
+  job: JobInfo;
+  /** The number of this try, from 1. */
+  attempt: number;
+  /** Aborted when the job's time is up, when it is cancelled, when its lease is lost, and at shutdown. */
+  signal: AbortSignal;
+}
+
+/** A kind of job: how its payload looks and what is done with it. */
+export interface JobDefinition<Payload extends TSchema = TSchema> {
+  kind: string;
+  payload: Payload;
+  /** Time limit of one attempt, unless the job brings its own. */
+  timeoutMs?: number;
+  retry?: RetryPolicy;
+  /** What it returns becomes the job's result; what it throws becomes the attempt's error. */
+  run(payload: Static<Payload>, context: JobContext): unknown;
+}
+
+/** Gives `run` the type of its payload; does nothing else. */
+export function defineJob<Payload extends TSchema>(
+  definition: JobDefinition<Payload>,
+): JobDefinition<Payload> {
+  return definition;
+}

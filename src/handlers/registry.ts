@@ -1,0 +1,41 @@
+import { TypeCompiler } from "@sinclair/typebox/compiler";
+import type { JobDefinition } from "./define.ts";
+
+/** What is wrong with a payload, and where: `pointer` is a JSON Pointer into it. */
+export interface PayloadProblem {
+  pointer: string;
+  detail: string;
+}
+
+export interface Registry {
+  kinds: readonly string[];
+  find(kind: string): JobDefinition | undefined;
+  /** Nothing is wrong with the payload of a kind that is not known here: a worker that knows it will judge it. */
+  checkPayload(kind: string, payload: unknown): PayloadProblem[];
+}
+
+/** One list is enough to find the mistake; a hostile payload could have thousands. */
+const MAX_PROBLEMS = 20;
+
+/** The table kind → handler. Throws when two handlers claim one kind. */
+export function registry(definitions: readonly JobDefinition[]): Registry {
+  const known = new Map<
+    string,
+    { definition: JobDefinition; check: ReturnType<typeof TypeCompiler.Compile> }
+  >();
+  for (const definition of definitions) {
+    if (known.has(definition.kind)) throw new Error(`two handlers claim the kind "${definition.kind}"`);
+    known.set(definition.kind, { definition, check: TypeCompiler.Compile(definition.payload) });
+  }
+  return {
+    kinds: [...known.keys()],
+    find: (kind) => known.get(kind)?.definition,
+    checkPayload(kind, payload) {
+      const check = known.get(kind)?.check;
+      if (!check || check.Check(payload)) return [];
+      return [...check.Errors(payload)]
+        .slice(0, MAX_PROBLEMS)
+        .map(({ path, message }) => ({ pointer: path, detail: message }));
+    },
+  };
+}

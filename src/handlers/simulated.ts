@@ -1,0 +1,53 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Type } from "@sinclair/typebox";
+import { HandlerError } from "../job/errors.ts";
+import { defineJob, type JobDefinition } from "./define.ts";
+
+/** How a payload asks a simulated handler to behave. */
+const Simulate = Type.Object(
+  {
+    /** Fail every attempt, or only the first so many. */
+    fail: Type.Optional(Type.Union([Type.Literal("always"), Type.Integer({ minimum: 1 })])),
+    /** With `fail`: throw this value, as sloppy code does, instead of an Error. */
+    throw: Type.Optional(Type.Unknown()),
+    /** Work for this long instead of the kind's usual time. */
+    duration_ms: Type.Optional(Type.Integer({ minimum: 0, maximum: 3_600_000 })),
+  },
+  { additionalProperties: false },
+);
+
+/** Any JSON value; only the member `simulate` of an object has a meaning here. */
+const Payload = Type.Union([
+  Type.Object({ simulate: Type.Optional(Simulate) }),
+  Type.Array(Type.Unknown()),
+  Type.String(),
+  Type.Number(),
+  Type.Boolean(),
+  Type.Null(),
+]);
+
+/**
+ * A handler that spends time instead of working, for a first try of the service and for tests: it does
+ * everything that a real one does (takes time, heeds its signal, fails and is retried) but the work.
+ */
+export function simulated(kind: string, durationMs: number): JobDefinition<typeof Payload> {
+  return defineJob({
+    kind,
+    payload: Payload,
+    async run(payload, { attempt, signal }) {
+      const simulate = isObject(payload) ? (payload.simulate ?? {}) : {};
+      const ms = simulate.duration_ms ?? durationMs;
+      await sleep(ms, undefined, { signal });
+      if (simulate.fail === "always" || (simulate.fail !== undefined && attempt <= simulate.fail)) {
+        throw "throw" in simulate
+          ? simulate.throw
+          : new HandlerError(`simulated failure of attempt ${attempt}`);
+      }
+      return { simulated: true, duration_ms: ms };
+    },
+  });
+}
+
+function isObject<Value>(value: Value): value is Extract<Value, { simulate?: unknown }> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

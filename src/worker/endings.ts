@@ -1,0 +1,139 @@
+import type { Database } from "../db/connect.ts";
+import { isUnavailable } from "../db/deadline.ts";
+import type { TakenJob } from "../job/job.ts";
+import type { Ending } from "../job/outcome.ts";
+import { loop } from "../lifecycle/loop.ts";
+import type { Service } from "../lifecycle/service.ts";
+import type { Emit } from "../observability/events.ts";
+import { endAttempts } from "../queue/end.ts";
+
+/** One statement's worth of endings. */
+const FLUSH_SIZE = 500;
+/** How long the first ending waits for company. */
+const FLUSH_DELAY_MS = 5;
+/** While the database is away endings pile up; from here on nothing new is taken until they are written. */
+const MAX_WAITING = 10_000;
+/** Rest of a buffer in which nothing waits: the next ending wakes it. */
+const IDLE_MS = 60_000;
+
+export interface Endings extends Service {
+  /** So many wait that no job should be taken. */
+  readonly full: boolean;
+  /** A job was taken: its lease stays until every job under it has been handed in. */
+  expect(job: TakenJob): void;
+  /** Hands in a job: with its ending, or with null when somebody else has ended it. */
+  handIn(job: TakenJob, ending: Ending | null): void;
+}
+
+interface Waiting {
+  job: TakenJob;
+  ending: Ending | null;
+}
+
+export interface EndingsParts {
+  db: Database;
+  workerId: string;
+  emit: Emit;
+}
+
+/**
+ * Writes endings in groups. What cannot be written because the database is away is kept and tried again:
+ * a repeat is safe, and an ending that comes too late is known to be lost and dropped.
+ * Stopping writes what waits, or gives up when the database stays away: rescue will run those jobs again.
+ */
+export function endings({ db, workerId, emit }: EndingsParts): Endings {
+  let waiting: Waiting[] = [];
+  let waitingSinceMs = 0;
+  /** Jobs of each lease that have not been handed in and written. */
+  const openJobs = new Map<string, number>();
+
+  const flushing = loop("endings", step, (error) => emit("step.failed", { step: "endings", error }));
+
+  async function step(): Promise<number> {
+    if (waiting.length === 0) return IDLE_MS;
+    const waitedMs = performance.now() - waitingSinceMs;
+    if (waiting.length < FLUSH_SIZE && waitedMs < FLUSH_DELAY_MS) return FLUSH_DELAY_MS - waitedMs;
+    await flush();
+    return 0;
+  }
+
+  async function flush() {
+    await writeGroup(waiting.slice(0, FLUSH_SIZE));
+  }
+
+  async function writeGroup(group: readonly Waiting[]) {
+    try {
+      await write(group);
+    } catch (error) {
+      if (isUnavailable(error)) throw error;
+      // The database refuses something in it: one by one, so that only the culprit suffers.
+      if (group.length > 1) for (const one of group) await writeGroup([one]);
+      else await write(group.map(unstorable));
+    }
+  }
+
+  /** `group` is the head of what waits. */
+  async function write(group: readonly Waiting[]) {
+    const written = group.flatMap(({ ending }) => ending ?? []);
+    const ended = await endAttempts(db, {
+      workerId,
+      endings: written,
+      doneLeases: leasesDoneBy(group),
+      nowMs: performance.now(),
+    });
+    waiting = waiting.slice(group.length);
+    for (const { job } of group) close(job.leaseId);
+    if (ended.length < written.length) {
+      const counted = new Set(ended.map(({ jobId }) => jobId));
+      for (const { job, ending } of group) if (ending && !counted.has(job.id)) reportLost(job, ending);
+    }
+  }
+
+  function leasesDoneBy(group: readonly Waiting[]): string[] {
+    const jobs = Map.groupBy(group, ({ job }) => job.leaseId);
+    return [...jobs]
+      .filter(([leaseId, jobs]) => openJobs.get(leaseId) === jobs.length)
+      .map(([leaseId]) => leaseId);
+  }
+
+  function close(leaseId: string) {
+    const open = (openJobs.get(leaseId) ?? 0) - 1;
+    if (open > 0) openJobs.set(leaseId, open);
+    else openJobs.delete(leaseId);
+  }
+
+  function reportLost({ id, kind, queue, attempt }: TakenJob, { outcome }: Ending) {
+    emit("job.ending_lost", { job_id: id, kind, queue, attempt, worker_id: workerId, outcome });
+  }
+
+  return {
+    name: "endings",
+    get full() {
+      return waiting.length >= MAX_WAITING;
+    },
+    expect(job) {
+      openJobs.set(job.leaseId, (openJobs.get(job.leaseId) ?? 0) + 1);
+    },
+    handIn(job, ending) {
+      waiting.push({ job, ending });
+      if (waiting.length === 1) waitingSinceMs = performance.now();
+      if (waiting.length === 1 || waiting.length === FLUSH_SIZE) flushing.wake();
+    },
+    start: () => flushing.start(),
+    async stop() {
+      await flushing.stop();
+      while (waiting.length > 0) await flush();
+    },
+  };
+}
+
+/** A handler's result or error that Postgres refuses to store must not leave the attempt without an ending. */
+function unstorable({ job, ending }: Waiting): Waiting {
+  if (!ending) return { job, ending };
+  const error = {
+    name: "ResultError",
+    message: "the database refused to store the outcome",
+    reason: "invalid_result",
+  };
+  return { job, ending: { ...ending, outcome: "failed", retryAfterMs: null, result: null, error } };
+}

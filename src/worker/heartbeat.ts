@@ -1,0 +1,111 @@
+import type { Database, DatabaseAddress } from "../db/connect.ts";
+import { loop } from "../lifecycle/loop.ts";
+import type { Service } from "../lifecycle/service.ts";
+import type { Emit } from "../observability/events.ts";
+import type { BeatAnswer, WorkerIdentity } from "../queue/beat.ts";
+import { releaseJobs } from "../queue/release.ts";
+import type { FromThread, ToThread } from "./heartbeat_thread.ts";
+import type { Holdings } from "./holdings.ts";
+
+export interface HeartbeatParts {
+  db: Database;
+  address: DatabaseAddress;
+  prepare: boolean;
+  worker: WorkerIdentity;
+  ttlMs: number;
+  holdings: Holdings;
+  emit: Emit;
+  /** Queues whose jobs were given back at the end. */
+  onReleased: (queues: Iterable<string>) => void;
+}
+
+export interface Heartbeat extends Service {
+  /** From now on the others see this worker as draining. */
+  drain(): void;
+}
+
+/** How often the thread hears what is held here. */
+const TELL_EVERY_MS = 1_000;
+/** A thread that does not say goodbye is not waited for: its end is the end of the process. */
+const STOP_PATIENCE_MS = 3_000;
+
+/**
+ * A worker's presence in the database, from the first beat to the goodbye that gives back what is still held.
+ * The beats come from a thread of their own; this side tells it what is held, and breaks off what
+ * turns out to be cancelled or lost.
+ */
+export function heartbeat(parts: HeartbeatParts): Heartbeat {
+  const { db, worker, holdings, emit } = parts;
+  let thread: Worker | undefined;
+  let draining = false;
+  const firstBeat = Promise.withResolvers<void>();
+  const stopped = Promise.withResolvers<void>();
+
+  const telling = loop("tell the heartbeat", tell, (error) =>
+    emit("step.failed", { step: "heartbeat", error }),
+  );
+
+  async function tell(): Promise<number> {
+    say({ type: "holdings", leases: holdings.leases(), draining });
+    return TELL_EVERY_MS;
+  }
+
+  function say(message: ToThread) {
+    thread?.postMessage(message);
+  }
+
+  function hear(message: FromThread) {
+    switch (message.type) {
+      case "beaten":
+        firstBeat.resolve();
+        return heed(message);
+      case "failed":
+        return emit("step.failed", { step: "beat", error: message.message });
+      case "stalled":
+        return emit("worker.stalled", { worker_id: worker.id, ms: message.ms });
+      case "stopped":
+        return stopped.resolve();
+    }
+  }
+
+  function heed({ lostLeases, cancelled }: BeatAnswer) {
+    // A lease that was wholly ended a moment ago is missing too; only what is still held here was lost.
+    const held = new Set(holdings.leases());
+    const lost = lostLeases.filter((lease) => held.has(lease));
+    for (const lease of lost) holdings.interruptLease(lease, "lost");
+    if (lost.length > 0) emit("worker.leases_lost", { worker_id: worker.id, leases: lost.length });
+    for (const attempt of cancelled) holdings.interrupt(attempt, "cancelled");
+  }
+
+  return {
+    name: "heartbeat",
+    drain() {
+      draining = true;
+      telling.wake();
+    },
+    async start() {
+      thread = new Worker(new URL("./heartbeat_thread.ts", import.meta.url).href);
+      thread.onmessage = ({ data }: MessageEvent<FromThread>) => hear(data);
+      thread.onerror = ({ message }) =>
+        firstBeat.reject(new Error(`the heartbeat thread failed: ${message}`));
+      const { address, prepare, ttlMs } = parts;
+      say({ type: "start", address, prepare, worker, ttlMs });
+      await firstBeat.promise;
+      await telling.start();
+    },
+    async stop() {
+      await telling.stop();
+      if (!thread) return;
+      say({ type: "stop" });
+      const patience = setTimeout(stopped.resolve, STOP_PATIENCE_MS);
+      await stopped.promise;
+      clearTimeout(patience);
+      thread.terminate();
+      thread = undefined;
+      const released = await releaseJobs(db, worker.id);
+      parts.onReleased(released.keys());
+      const jobs = [...released.values()].reduce((sum, jobs) => sum + jobs, 0);
+      emit("worker.stopped", { worker_id: worker.id, released: jobs });
+    },
+  };
+}

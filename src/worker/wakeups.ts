@@ -1,0 +1,70 @@
+import type { Database } from "../db/connect.ts";
+import { loop } from "../lifecycle/loop.ts";
+import type { Service } from "../lifecycle/service.ts";
+import type { Emit } from "../observability/events.ts";
+import { CANCEL_CHANNEL, WORK_CHANNEL } from "../queue/channels.ts";
+
+export interface WakeupsParts {
+  db: Database;
+  workerId: string;
+  emit: Emit;
+  onWork: (queue: string) => void;
+  onCancelled: (jobId: string) => void;
+  /** Anything may have been missed: look everywhere. */
+  onGap: () => void;
+}
+
+export interface Wakeups extends Service {
+  /** False while notifications do not arrive, as behind a pooler in transaction mode; polling goes on. */
+  readonly arriving: boolean;
+}
+
+/** A pooler lets LISTEN succeed and delivers nothing, and a half-open connection is silent: so we write to ourselves. */
+const SELF_TEST_EVERY_MS = 30_000;
+const SELF_TEST_PATIENCE_MS = 3_000;
+
+/** Hears of new work and of cancelled jobs from other processes. A hint only: polling and beats are the truth. */
+export function wakeups({ db, workerId, emit, onWork, onCancelled, onGap }: WakeupsParts): Wakeups {
+  const selfChannel = `jobsvc_self_${workerId.replaceAll("-", "")}`;
+  let arriving = false;
+  let heard = () => {};
+
+  const testing = loop("notification self-test", selfTest, (error) => {
+    emit("step.failed", { step: "notification self-test", error });
+  });
+
+  async function selfTest(): Promise<number> {
+    const arrival = Promise.withResolvers<boolean>();
+    heard = () => arrival.resolve(true);
+    await db.run((sql) => sql`select pg_notify(${selfChannel}, '')`);
+    const patience = setTimeout(() => arrival.resolve(false), SELF_TEST_PATIENCE_MS);
+    const arrived = await arrival.promise;
+    clearTimeout(patience);
+    if (arriving && !arrived)
+      emit("notifications.degraded", { reason: "a notification to ourselves did not arrive" });
+    arriving = arrived;
+    return SELF_TEST_EVERY_MS;
+  }
+
+  return {
+    name: "wake-ups",
+    get arriving() {
+      return arriving;
+    },
+    async start() {
+      arriving = true;
+      await db.listen(WORK_CHANNEL, onWork, onGap);
+      await db.listen(CANCEL_CHANNEL, onCancelled, () => undefined);
+      await db.listen(
+        selfChannel,
+        () => heard(),
+        () => undefined,
+      );
+      await testing.start();
+    },
+    async stop() {
+      heard();
+      await testing.stop();
+    },
+  };
+}

@@ -1,0 +1,99 @@
+import type { ConnectOptions, Database } from "../db/connect.ts";
+import type { Registry } from "../handlers/registry.ts";
+import { type Service, startAll, stopAll } from "../lifecycle/service.ts";
+import type { Emit } from "../observability/events.ts";
+import type { WorkerIdentity } from "../queue/beat.ts";
+import { endings } from "./endings.ts";
+import { heartbeat } from "./heartbeat.ts";
+import { holdings } from "./holdings.ts";
+import { type Pool, pool, type QueueSlots } from "./pool.ts";
+import { wakeups } from "./wakeups.ts";
+
+export interface WorkerParts {
+  db: Database;
+  connection: Pick<ConnectOptions, "address" | "prepare">;
+  worker: WorkerIdentity;
+  queues: readonly QueueSlots[];
+  registry: Registry;
+  emit: Emit;
+  ttlMs: number;
+  graceMs: number;
+  pollIntervalMs: number;
+  defaultTimeoutMs: number;
+  /** Tells other processes that queues have work again. */
+  announce: (queues: Iterable<string>) => void;
+}
+
+export interface WorkerService extends Service {
+  wake(queue: string): void;
+  /** Whether notifications from other processes arrive. */
+  readonly notified: boolean;
+}
+
+/**
+ * Everything that runs jobs in this process, in the order in which it starts; it stops in reverse:
+ * take nothing new and wait for running jobs, write their endings, say goodbye and give back the rest.
+ */
+export function worker(parts: WorkerParts): WorkerService {
+  const { db, worker, registry, emit, queues } = parts;
+  const held = holdings();
+  const workerId = worker.id;
+
+  const presence = heartbeat({
+    db,
+    ...parts.connection,
+    worker,
+    ttlMs: parts.ttlMs,
+    holdings: held,
+    emit,
+    onReleased: parts.announce,
+  });
+  const buffer = endings({ db, workerId, emit });
+  const pools = new Map(
+    queues.map((queue) => [queue.name, pool({ ...parts, workerId, queue, holdings: held, endings: buffer })]),
+  );
+  const hints = wakeups({
+    db,
+    workerId,
+    emit,
+    onWork: (queue) => pools.get(queue)?.wake(),
+    onCancelled: (jobId) => held.interruptJob(jobId, "cancelled"),
+    onGap: () => wakeAll(pools.values()),
+  });
+  const services = [presence, buffer, together("pools", [...pools.values()]), hints];
+
+  return {
+    name: "worker",
+    wake: (queue) => pools.get(queue)?.wake(),
+    get notified() {
+      return hints.arriving;
+    },
+    async start() {
+      await startAll(services);
+      const told = {
+        worker_id: workerId,
+        queues: [...pools.keys()].join(", "),
+        kinds: registry.kinds.join(", "),
+      };
+      emit("worker.started", told);
+    },
+    async stop() {
+      presence.drain();
+      emit("worker.draining", { worker_id: workerId, running: held.size });
+      await stopAll(services);
+    },
+  };
+}
+
+function wakeAll(pools: Iterable<Pool>) {
+  for (const pool of pools) pool.wake();
+}
+
+/** Services that need not wait for each other. */
+function together(name: string, services: readonly Service[]): Service {
+  return {
+    name,
+    start: async () => void (await Promise.all(services.map((service) => service.start()))),
+    stop: async () => void (await Promise.all(services.map((service) => service.stop()))),
+  };
+}
