@@ -1,0 +1,63 @@
+import type { EventName, Events } from "./events.ts";
+
+/** From the least to the most important. */
+export const LEVELS = ["debug", "info", "warn", "error"] as const;
+
+export type Level = (typeof LEVELS)[number];
+
+type Sentence<Fields> = [Level | ((fields: Fields) => Level), (fields: Fields) => string];
+
+/** How every event reads: how much it matters, and what a person is told. All the sentences of the log are here. */
+export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
+  "job.started": ["info", (job) => `${job.kind} started, attempt ${job.attempt}`],
+  "job.ended": [ending, (job) => `${job.kind} ${job.outcome} after ${job.ms} ms`],
+  "job.retrying": [ending, (job) => `${job.kind} ${job.outcome}, next attempt in ${job.retry_in_ms} ms`],
+  "job.ending_lost": [
+    "warn",
+    (job) => `${job.kind} ended too late: somebody else had ended attempt ${job.attempt}`,
+  ],
+
+  "worker.started": ["info", (worker) => `taking jobs from ${worker.queues}`],
+  "worker.draining": ["info", (worker) => `taking no more jobs; waiting for ${worker.running}`],
+  "worker.stopped": ["info", (worker) => `took its leave and released ${worker.released} jobs`],
+  "worker.leases_lost": ["warn", (worker) => `was taken for dead and lost ${worker.leases} leases`],
+  "worker.stalled": ["warn", (worker) => `the event loop did not turn for ${worker.ms} ms`],
+
+  "jobs.rescued": [
+    "warn",
+    (jobs) => `rescued ${jobs.lost} lost jobs, gave up ${jobs.crashed} that crash workers`,
+  ],
+  "jobs.pruned": ["info", (jobs) => `removed ${jobs.jobs} old jobs`],
+
+  "notifications.degraded": ["warn", (why) => `works by polling alone: ${why.reason}`],
+  "database.migrated": [
+    "info",
+    (schema) => `the schema is up to date; applied ${schema.applied || "nothing"}`,
+  ],
+  "database.embedded": [
+    "warn",
+    (embedded) => `embedded PostgreSQL on ${embedded.data_dir}: for production, set DATABASE_URL`,
+  ],
+
+  "http.request": [request, (http) => `${http.method} ${http.path} ${http.status} in ${http.ms} ms`],
+  "request.failed": ["error", () => "a request failed in a way that nobody foresaw"],
+  "step.failed": ["error", (step) => `${step.step} failed and will be tried again`],
+
+  "process.started": ["info", (process) => `jobsvc ${process.version} runs as ${process.role}`],
+  "process.stopping": ["info", (process) => `stopping on ${process.signal}`],
+  "process.failed": ["error", () => "cannot go on"],
+  "process.stopped": ["info", (process) => `stopped within ${process.ms} ms`],
+};
+
+/** Failures are an operator's business; what was stopped, snoozed or cancelled was somebody's wish. */
+function ending({ outcome }: Events["job.ended"]): Level {
+  return outcome === "failed" || outcome === "lost" ? "warn" : "info";
+}
+
+/** Probes come every few seconds for ever: a line for each would bury the others. */
+function request({ path, status }: Events["http.request"]): Level {
+  if (status >= 500) return "warn";
+  return path === "/livez" || path === "/readyz" || path === "/api/health" || path === "/metrics"
+    ? "debug"
+    : "info";
+}
