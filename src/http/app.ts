@@ -1,0 +1,53 @@
+import { type AnyElysia, Elysia } from "elysia";
+import type { Emit } from "../observability/events.ts";
+import { auth } from "./auth.ts";
+import { errors } from "./errors.ts";
+import { exchange } from "./exchange.ts";
+import { type HealthParts, healthRoutes } from "./health.ts";
+import { type JobParts, jobRoutes } from "./jobs.ts";
+import { openApi } from "./openapi.ts";
+import { routeTable } from "./route_table.ts";
+import { swaggerRoutes } from "./swagger.ts";
+
+export interface AppParts extends JobParts, HealthParts {
+  emit: Emit;
+  /** Empty: everybody may do everything. */
+  apiKeys: readonly string[];
+}
+
+/** What a process without an API answers with. */
+export interface ProbeParts extends HealthParts {
+  emit: Emit;
+}
+
+/** The whole service over HTTP, not yet listening: `app.handle(request)` answers. */
+export function createApp(parts: AppParts) {
+  const document = openApi(resources(parts), parts.version);
+  const routes = resources(parts)
+    .use(swaggerRoutes())
+    .get("/openapi.json", () => document, { detail: { hide: true } });
+  return surrounded(routes, parts.emit, parts.apiKeys);
+}
+
+/** The probes alone, for a process that only works. */
+export function createProbeApp(parts: ProbeParts) {
+  return surrounded(healthRoutes(parts), parts.emit, []);
+}
+
+function resources(parts: AppParts) {
+  return new Elysia({ normalize: false }).use(healthRoutes(parts)).use(jobRoutes(parts));
+}
+
+/** Hooks come before the routes: Elysia gives a route only those that it already has. */
+function surrounded(routes: AnyElysia, emit: Emit, apiKeys: readonly string[]): AnyElysia {
+  return new Elysia({
+    // Unknown fields are refused; Elysia would drop them in silence.
+    normalize: false,
+    // Else the router misreads the path behind a host of three letters.
+    handler: { standardHostname: false },
+  })
+    .use(exchange(emit))
+    .use(errors(emit, routeTable(routes.routes)))
+    .use(auth(apiKeys))
+    .use(routes);
+}

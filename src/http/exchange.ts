@@ -1,0 +1,55 @@
+import { Elysia } from "elysia";
+import type { Emit } from "../observability/events.ts";
+
+/** What fits into a log line, a header and a URI without quoting. */
+const REQUEST_ID_PATTERN = /^[A-Za-z0-9._~-]{1,128}$/;
+const MAX_LOGGED_PATH_CHARACTERS = 256;
+/** Asked every few seconds by machines; a log of them would bury what happens. */
+const PROBES = new Set(["/livez", "/readyz", "/api/health"]);
+
+/** On every answer. A page that needs more replaces the policy by its own. */
+const SECURITY_HEADERS = {
+  "x-content-type-options": "nosniff",
+  "referrer-policy": "no-referrer",
+  "cache-control": "no-store",
+  "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+  "cross-origin-resource-policy": "same-origin",
+};
+
+/** What surrounds every request and its answer, whatever happens between them: the id, the headers, the event. */
+export function exchange(emit: Emit) {
+  return new Elysia({ name: "exchange" })
+    .wrap((handle) => async (request: Request) => {
+      const startedAt = performance.now();
+      // Elysia's type for what it hands over here is wrong.
+      const response = (await handle(request)) as unknown as Response;
+      report(request, response, performance.now() - startedAt);
+      return response;
+    })
+    .onRequest(({ request, set }) => {
+      Object.assign(set.headers, SECURITY_HEADERS);
+      set.headers["x-request-id"] = requestId(request);
+    });
+
+  function report(request: Request, response: Response, ms: number) {
+    const path = pathOf(request);
+    if (PROBES.has(path)) return;
+    emit("http.request", {
+      method: request.method,
+      path: path.slice(0, MAX_LOGGED_PATH_CHARACTERS),
+      status: response.status,
+      ms,
+      request_id: response.headers.get("x-request-id") ?? "",
+    });
+  }
+}
+
+function requestId(request: Request): string {
+  const sent = request.headers.get("x-request-id");
+  return sent !== null && REQUEST_ID_PATTERN.test(sent) ? sent : Bun.randomUUIDv7();
+}
+
+/** As the router sees it. Not by `URL`, which throws at some Host headers. */
+export function pathOf({ url }: Request): string {
+  return /^[a-z]+:\/\/[^/]*([^?]*)/.exec(url)?.[1] || "/";
+}

@@ -1,0 +1,92 @@
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+export interface TooDeep {
+  /** The name of the outermost object's member in which it is too deep. */
+  member: string | undefined;
+  /** False when brackets stay open at the end, so that the text is no JSON at all. */
+  closed: boolean;
+}
+
+/**
+ * Looks for more than `limit` levels of nesting, in one pass and without a stack: parsers and whoever walks
+ * a parsed value recurse, and a hundred thousand brackets must not reach them. Any text will do.
+ */
+export function tooDeep(text: string, limit: number): TooDeep | undefined {
+  let depth = 0;
+  let name = "";
+  let lastString = "";
+  let found: TooDeep | undefined;
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) {
+      const end = endOfString(text, at);
+      if (depth === 1 && found === undefined) lastString = text.slice(at, end);
+      at = end - 1;
+    } else if (code === COLON && depth === 1) {
+      name = lastString;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      depth++;
+      if (depth > limit) found ??= { member: stringOf(name), closed: true };
+    } else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) {
+      depth--;
+    }
+  }
+  return found && { ...found, closed: depth === 0 };
+}
+
+/**
+ * The text of one member of a JSON object, exactly as it stands there: parsing and printing it again would
+ * turn `1e400` into null and round long numbers. `text` must be valid JSON. Of equal names the last
+ * counts, as it does for `JSON.parse`.
+ */
+export function memberText(text: string, name: string): string | undefined {
+  let found: string | undefined;
+  let at = text.indexOf("{") + 1;
+  for (;;) {
+    at = text.indexOf('"', at);
+    if (at === -1) return found;
+    const endOfName = endOfString(text, at);
+    const start = text.indexOf(":", endOfName) + 1;
+    const end = endOfMember(text, start);
+    if (stringOf(text.slice(at, endOfName)) === name) found = text.slice(start, end).trim();
+    at = end;
+  }
+}
+
+/** Where the member's value ends: at the comma or brace that belongs to the outermost object. */
+function endOfMember(text: string, start: number): number {
+  let depth = 0;
+  for (let at = start; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === QUOTE) at = endOfString(text, at) - 1;
+    else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
+    else if (depth === 0 && (code === COMMA || code === CLOSE_BRACE)) return at;
+    else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
+  }
+  return text.length;
+}
+
+/** The position after the closing quote of the string that opens at `start`, or the end of the text. */
+function endOfString(text: string, start: number): number {
+  for (let at = start + 1; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    if (code === BACKSLASH) at++;
+    else if (code === QUOTE) return at + 1;
+  }
+  return text.length;
+}
+
+function stringOf(literal: string): string | undefined {
+  try {
+    return JSON.parse(literal);
+  } catch {
+    return undefined; // not a string after all: the text is not JSON, and the parser will say so
+  }
+}

@@ -1,0 +1,76 @@
+/** One fault in a request: where it is (RFC 6901, from the root of the body) and what is wrong with it. */
+export interface FieldError {
+  pointer: string;
+  detail: string;
+}
+
+/** Every way in which a request can be refused. A client tells them apart by `type`, a person by the title. */
+const KINDS = {
+  malformed: { status: 400, title: "The request cannot be read" },
+  unauthorized: { status: 401, title: "A valid API key is needed" },
+  not_found: { status: 404, title: "There is nothing here" },
+  method_not_allowed: { status: 405, title: "This address does not take that method" },
+  already_final: { status: 409, title: "The job has already ended" },
+  too_large: { status: 413, title: "The request is too large" },
+  unsupported_media_type: { status: 415, title: "The body must be JSON in UTF-8" },
+  invalid: { status: 422, title: "The request is not valid" },
+  internal: { status: 500, title: "Something went wrong here" },
+  unavailable: { status: 503, title: "The service cannot answer right now" },
+} as const;
+
+export type ProblemKind = keyof typeof KINDS;
+
+/** A URN, because the service does not know under which name it is reached. */
+export const TYPE_PREFIX = "urn:problem-type:jobsvc:";
+
+export interface ProblemParts {
+  errors?: readonly FieldError[];
+  headers?: Record<string, string>;
+  /** Members beyond those of RFC 9457. */
+  more?: Record<string, unknown>;
+}
+
+/** A refusal, thrown where it is known. `detail` is read by strangers: it never repeats what they sent. */
+export class Problem extends Error {
+  override name = "Problem";
+
+  constructor(
+    readonly kind: ProblemKind,
+    readonly detail: string,
+    readonly parts: ProblemParts = {},
+  ) {
+    super(detail);
+  }
+
+  get status(): number {
+    return KINDS[this.kind].status;
+  }
+}
+
+/** The answer of RFC 9457. `instance` is the request's id, by which the log finds it again. */
+export function problemResponse(problem: Problem, requestId: string): Response {
+  const { status, title } = KINDS[problem.kind];
+  const { errors, headers, more } = problem.parts;
+  const body = {
+    type: TYPE_PREFIX + problem.kind.replaceAll("_", "-"),
+    title,
+    status,
+    detail: problem.detail,
+    instance: requestId,
+    ...(errors && { errors }),
+    ...more,
+  };
+  return new Response(JSON.stringify(body), {
+    status,
+    headers: { "content-type": "application/problem+json", ...headers },
+  });
+}
+
+/** One body for all that is not there, be it an address, a job, or a job of somebody else. */
+export function notFound(): Problem {
+  return new Problem("not_found", "there is nothing at this address");
+}
+
+export function titleOf(status: number): string | undefined {
+  return Object.values(KINDS).find((kind) => kind.status === status)?.title;
+}

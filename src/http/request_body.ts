@@ -1,0 +1,94 @@
+import { tooDeep } from "./json_text.ts";
+import { pointer } from "./pointer.ts";
+import { Problem } from "./problem.ts";
+
+/** Deep enough for every honest document; what walks a value recursively is safe far beyond it. */
+export const MAX_DEPTH = 64;
+
+export interface JsonBody {
+  /** As it was sent. */
+  text: string;
+  value: unknown;
+}
+
+/**
+ * Reads a JSON body. Everything is checked in the order of its price: the headers, then the size (also of a
+ * body that does not tell it), then the nesting, and only then does a parser see it. Elysia's own parsers
+ * do none of this, and take bodies of any declared type.
+ */
+export async function readJson(request: Request, maxBytes: number): Promise<JsonBody> {
+  checkHeaders(request.headers, maxBytes);
+  const text = decode(await readBytes(request, maxBytes));
+  checkDepth(text);
+  return { text, value: parse(text) };
+}
+
+function checkHeaders(headers: Headers, maxBytes: number) {
+  const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
+  if (type?.trim() !== "application/json")
+    throw new Problem("unsupported_media_type", "send the body with Content-Type: application/json");
+  if (!parameters.every(isUtf8OrNoCharset))
+    throw new Problem("unsupported_media_type", "send the body in UTF-8, the only charset of JSON");
+  if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity")
+    throw new Problem("unsupported_media_type", "send the body uncompressed", {
+      headers: { "accept-encoding": "identity" },
+    });
+  if (Number(headers.get("content-length") ?? 0) > maxBytes) throw tooLarge(maxBytes);
+}
+
+function isUtf8OrNoCharset(parameter: string): boolean {
+  const [name, value] = parameter.split("=");
+  return name?.trim() !== "charset" || /^"?utf-?8"?$/.test(value?.trim() ?? "");
+}
+
+/** Stops reading at the limit: what a client declares is not what it sends, and it may declare nothing. */
+async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  try {
+    for await (const chunk of request.body ?? []) {
+      size += chunk.byteLength;
+      if (size > maxBytes) throw tooLarge(maxBytes);
+      chunks.push(chunk);
+    }
+  } catch (error) {
+    if (error instanceof Problem) throw error;
+    throw new Problem("malformed", "the body ended before it was complete");
+  }
+  return chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks);
+}
+
+function tooLarge(maxBytes: number): Problem {
+  return new Problem("too_large", `the body may have ${maxBytes} bytes`);
+}
+
+function decode(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+  } catch {
+    throw new Problem("malformed", "the body is not valid UTF-8");
+  }
+}
+
+/** The envelope is a level of its own. */
+function checkDepth(text: string) {
+  const found = tooDeep(text, MAX_DEPTH + 1);
+  if (found?.closed) {
+    const detail = `must not nest deeper than ${MAX_DEPTH} levels`;
+    const errors = [{ pointer: found.member === undefined ? "" : pointer(found.member), detail }];
+    throw new Problem("invalid", `the body ${detail}`, { errors });
+  }
+  if (found) throw notJson();
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw notJson();
+  }
+}
+
+function notJson(): Problem {
+  return new Problem("malformed", "the body is not JSON");
+}

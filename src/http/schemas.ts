@@ -1,0 +1,78 @@
+// Elysia registers the formats that the schemas name (`uuid`, `date-time`); without them every check fails.
+import "elysia";
+import { type TSchema, Type } from "@sinclair/typebox";
+import { NAME_PATTERN } from "../job/job.ts";
+
+// A schema with an `$id` is a component of the OpenAPI document under that name, wherever it is used.
+
+/** Stricter than the format of the same name, which also admits `urn:uuid:` and with it what Postgres refuses. */
+export const UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
+
+/** RFC 3339, with a zone: a time without one means another moment on every server. */
+export const INSTANT_PATTERN =
+  "^\\d{4}-\\d{2}-\\d{2}[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$";
+
+export const uuid = (description?: string) =>
+  Type.String({ format: "uuid", pattern: UUID_PATTERN, ...(description && { description }) });
+
+export const name = (description: string, more: { default?: string; examples?: string[] } = {}) =>
+  Type.String({ pattern: NAME_PATTERN, description, ...more });
+
+export const instant = (description?: string) =>
+  Type.String({ format: "date-time", ...(description && { description }) });
+
+export const nullable = <Schema extends TSchema>(schema: Schema, description: string) =>
+  Type.Union([schema, Type.Null()], { description });
+
+/** An object with members of the caller's own choice. */
+export const open = (description: string) => Type.Object({}, { additionalProperties: true, description });
+
+/** One of a closed list of words. */
+export const word = <Word extends string>(words: readonly Word[], description?: string) =>
+  Type.Unsafe<Word>(Type.String({ enum: [...words], ...(description && { description }) }));
+
+export const JobId = Type.Object({ id: uuid("The job's id, as it was answered when it was created.") });
+
+export const ProblemBody = Type.Object(
+  {
+    type: Type.String({
+      format: "uri",
+      description: "Names the kind of problem; the one to program against.",
+    }),
+    title: Type.String({ description: "The kind of problem for people." }),
+    status: Type.Integer({ description: "The status of the answer." }),
+    detail: Type.String({ description: "What is wrong with this request." }),
+    instance: Type.String({ description: "The id of the request, as in X-Request-Id." }),
+    errors: Type.Optional(
+      Type.Array(
+        Type.Object(
+          {
+            pointer: Type.String({ description: "JSON pointer (RFC 6901) into the body." }),
+            detail: Type.String(),
+          },
+          { additionalProperties: false },
+        ),
+        { description: "Each fault by itself, where there can be several." },
+      ),
+    ),
+  },
+  {
+    $id: "Problem",
+    description: "An error (RFC 9457).",
+    examples: [
+      {
+        type: "urn:problem-type:jobsvc:invalid",
+        title: "The request is not valid",
+        status: 422,
+        detail: "one field is not valid",
+        instance: "0198c8e2-5f3a-7c41-9d0b-2f6f3b1f4a77",
+        errors: [{ pointer: "/priority", detail: "must be an integer from 1 to 9" }],
+      },
+    ],
+  },
+);
+
+/** For the `response` of a route: every refusal looks alike. */
+export function problems<Status extends number>(...statuses: Status[]): Record<Status, "Problem"> {
+  return Object.fromEntries(statuses.map((status) => [status, "Problem"])) as Record<Status, "Problem">;
+}
