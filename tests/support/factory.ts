@@ -77,6 +77,17 @@ export async function take(
   return (await takeJobs(db, options)).jobs;
 }
 
+/** A worker that is alive and holds `count` new jobs. */
+export async function working(
+  db: Database,
+  count: number,
+  changes: Partial<NewJob> = {},
+): Promise<{ worker: WorkerIdentity; jobs: TakenJob[] }> {
+  const worker = await registered(db);
+  await insertNew(db, count, changes);
+  return { worker, jobs: await take(db, worker, count) };
+}
+
 export function ending(job: TakenJob, changes: Partial<Ending> = {}): Ending {
   return {
     jobId: job.id,

@@ -1,0 +1,81 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { rescueJobs } from "../../src/queue/rescue.ts";
+import { testDatabase } from "../support/database.ts";
+import { end, expire, passTime, registered, take, working } from "../support/factory.ts";
+import { blocks, clear, endings, everything, ids, leases, outcomes, stateOf } from "../support/facts.ts";
+import { session } from "../support/session.ts";
+
+const db = await testDatabase();
+
+beforeEach(() => clear(db));
+
+describe("an attempt ends once", () => {
+  test("changes nothing when it is repeated, and answers nothing", async () => {
+    const { worker, jobs } = await working(db, 3);
+    await end(db, worker, jobs, { outcome: "failed", retryAfterMs: 60_000, failures: 1 });
+    const before = await everything(db);
+    expect(await end(db, worker, jobs, { outcome: "failed", retryAfterMs: 60_000, failures: 1 })).toEqual([]);
+    expect(await end(db, worker, jobs, { outcome: "completed" })).toEqual([]);
+    expect(await everything(db)).toEqual(before);
+  });
+
+  test("changes nothing when it comes from a worker whose attempt was lost and runs again elsewhere", async () => {
+    const {
+      worker: zombie,
+      jobs: [stale],
+    } = await working(db, 1);
+    await expire(db, zombie);
+    await rescueJobs(db, { maxLosses: 3, limit: 100 });
+    await passTime(db, 1_000);
+    const worker = await registered(db);
+    const [current] = await take(db, worker, 1);
+    expect(current).toMatchObject({ id: stale!.id, attempt: 2, losses: 1 });
+    const before = await everything(db);
+    expect(await end(db, zombie, [stale!], { result: '"late"' })).toEqual([]);
+    expect(await end(db, zombie, [stale!], { outcome: "failed", retryAfterMs: 0, failures: 1 })).toEqual([]);
+    expect(await everything(db)).toEqual(before);
+    expect(await end(db, worker, [current!], { result: '"in time"' })).toEqual([stale!.id]);
+    expect(await endings(db, stale!.id)).toMatchObject([
+      { attempt: 1, outcome: "lost", workerId: zombie.id },
+      { attempt: 2, outcome: "completed", workerId: worker.id, result: '"in time"' },
+    ]);
+  });
+
+  test("ends the others when one of them comes too late", async () => {
+    const { worker, jobs } = await working(db, 3);
+    await db.sql`insert into jobsvc.attempts (job_id, attempt, outcome, finished_at)
+      values (${jobs[1]!.id}, 1, 'cancelled', now())`;
+    expect(await end(db, worker, jobs)).toEqual(ids([jobs[0]!, jobs[2]!]));
+    expect(await outcomes(db, jobs[1]!.id)).toEqual(["cancelled"]);
+  });
+
+  test("ends each attempt once, without a deadlock, when two ends of the same ones meet in opposite order", async () => {
+    await using one = session(db);
+    await using other = session(db);
+    for (let round = 0; round < 20; round++) {
+      const { worker, jobs } = await working(db, 200);
+      const answers = await Promise.all([
+        end(one, worker, jobs),
+        end(other, worker, jobs.toReversed(), { outcome: "failed" }),
+      ]);
+      expect(answers.flat().toSorted()).toEqual(ids(jobs).toSorted());
+    }
+  });
+
+  test("waits for nobody who holds its lease, and leaves that lease to them", async () => {
+    const { worker, jobs } = await working(db, 1);
+    await db.sql.begin(async (sql) => {
+      await sql`select from jobsvc.leases for update`;
+      expect(await end(db, worker, jobs)).toEqual(ids(jobs));
+    });
+    expect(await leases(db)).toHaveLength(1);
+    expect(await stateOf(db, jobs[0]!.id)).toBe("completed");
+  });
+
+  test("counts the first ending when one call names an attempt twice", async () => {
+    const { worker, jobs } = await working(db, 1);
+    const [job] = jobs;
+    await end(db, worker, [job!, job!], { outcome: "failed", retryAfterMs: 0, failures: 1 });
+    expect((await blocks(db)).map((block) => block.jobIds)).toEqual([[job!.id]]);
+  });
+});
