@@ -17,7 +17,7 @@ export interface Events {
   "job.ending_lost": JobFields & { outcome: Outcome };
   "worker.started": { worker_id: string; queues: string; kinds: string };
   "worker.draining": { worker_id: string; running: number };
-  "worker.stopped": { worker_id: string; released: number };
+  "worker.stopped": { worker_id: string };
   /** The others took this worker for dead: the leases it held are theirs now. */
   "worker.leases_lost": { worker_id: string; leases: number };
   "worker.stalled": { worker_id: string; ms: number };
@@ -30,6 +30,8 @@ export interface Events {
   "process.started": { role: string; version: string };
   "process.stopping": { signal: string };
   "process.stopped": { ms: number };
+  /** The process could not start, or could not end as it should. */
+  "process.failed": { error: unknown };
   /** A background step failed and will be tried again; the request or job it belongs to is not harmed. */
   "step.failed": { step: string; error: unknown };
   /** Something we did not foresee: answered as "internal" and told here in full. */

@@ -15,7 +15,7 @@ export interface HeartbeatParts {
   ttlMs: number;
   holdings: Holdings;
   emit: Emit;
-  /** Queues whose jobs were given back at the end. */
+  /** These queues may have work again. */
   onReleased: (queues: Iterable<string>) => void;
 }
 
@@ -30,7 +30,7 @@ const TELL_EVERY_MS = 1_000;
 const STOP_PATIENCE_MS = 3_000;
 
 /**
- * A worker's presence in the database, from the first beat to the goodbye that gives back what is still held.
+ * A worker's presence in the database, from the first beat to the goodbye, which gives back whatever is still held.
  * The beats come from a thread of their own; this side tells it what is held, and breaks off what
  * turns out to be cancelled or lost.
  */
@@ -102,10 +102,9 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
       clearTimeout(patience);
       thread.terminate();
       thread = undefined;
-      const released = await releaseJobs(db, worker.id);
-      parts.onReleased(released.keys());
-      const jobs = [...released.values()].reduce((sum, jobs) => sum + jobs, 0);
-      emit("worker.stopped", { worker_id: worker.id, released: jobs });
+      await releaseJobs(db, worker.id);
+      parts.onReleased(worker.queues);
+      emit("worker.stopped", { worker_id: worker.id });
     },
   };
 }

@@ -4,12 +4,12 @@ import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
-import type { Emit } from "../observability/events.ts";
+import type { Emit, Events } from "../observability/events.ts";
 import { type Lane, readLanes } from "../queue/lanes.ts";
 import { takeJobs } from "../queue/take.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
-import { runJob } from "./run.ts";
+import { releasedEnding, runJob } from "./run.ts";
 
 export interface QueueSlots {
   name: string;
@@ -38,18 +38,34 @@ export interface Pool extends Service {
 /** Polls of many workers must not fall into one beat. */
 const POLL_JITTER = 0.2;
 
+/** Jobs shorter than a take would leave the slots empty while the next take is on its way: more are taken ahead. */
+const AHEAD_BELOW_MS = 5;
+const AHEAD_PER_SLOT = 4;
+/** One take's worth: what is held here is kept from other workers. */
+const MAX_AHEAD = 500;
+/** Weight of the latest run in the running average of run times. */
+const LATEST_RUN_WEIGHT = 0.05;
+
+interface Held {
+  job: TakenJob;
+  controller: AbortController;
+}
+
 /**
  * The slots of one queue. Takes as many jobs as there are free slots, at a wake or at the poll interval, and
- * runs each. Stopping takes nothing new, waits for running jobs up to the grace and then breaks them off;
- * what was broken off is released by the worker's goodbye (see `heartbeat.ts`).
+ * runs each. Stopping takes nothing new, releases what was taken ahead, waits for running jobs up to the grace,
+ * and then breaks them off and releases them too: they can run elsewhere at once.
  */
 export function pool(parts: PoolParts): Pool {
   const { db, workerId, queue, registry, holdings, endings, emit, pollIntervalMs } = parts;
   const running = new Set<Promise<void>>();
+  const ahead: Held[] = [];
+  let averageRunMs = Number.POSITIVE_INFINITY;
+  let stopping = false;
   let lanes: Lane[] = [];
   let lanesReadMs = Number.NEGATIVE_INFINITY;
   let blocksToLock = queue.slots;
-  /** The last take filled every slot, so more is probably waiting. */
+  /** The last take found work, so more is probably waiting. */
   let hungry = false;
 
   const taking: Loop = loop(`take ${queue.name}`, step, (error) => {
@@ -57,23 +73,36 @@ export function pool(parts: PoolParts): Pool {
   });
 
   async function step(): Promise<number> {
-    const free = queue.slots - running.size;
     hungry = true;
-    if (free === 0 || endings.full) return pollIntervalMs;
+    const limit = room();
+    if (limit <= 0 || endings.full) return pollIntervalMs;
     await refreshLanes();
-    const suspects = holdings.suspects === 0;
-    const { jobs, blockSize } = await takeJobs(db, {
+    const take = {
       workerId,
       queue: queue.name,
       lanes,
-      limit: free,
+      limit,
       blocks: blocksToLock,
-      suspects,
-    });
-    for (const job of jobs) start(job);
-    blocksToLock = Math.ceil(queue.slots / blockSize) + 1;
+      suspects: holdings.suspects === 0,
+    };
+    const { jobs, blockSize } = await takeJobs(db, take);
+    for (const job of jobs) {
+      endings.expect(job);
+      ahead.push({ job, controller: holdings.hold(job) });
+    }
+    fillSlots();
+    blocksToLock = Math.ceil((queue.slots + MAX_AHEAD) / blockSize) + 1;
     hungry = jobs.length > 0;
     return hungry ? 0 : pollIntervalMs * (1 + POLL_JITTER * (Math.random() - 0.5));
+  }
+
+  /** How many jobs may be taken now. */
+  function room(): number {
+    const free = queue.slots - running.size - ahead.length;
+    if (averageRunMs > AHEAD_BELOW_MS) return free;
+    const wanted = Math.min(queue.slots * AHEAD_PER_SLOT, MAX_AHEAD);
+    // Not for every job that ends: a take is worth its trip when half of the stock is used up.
+    return ahead.length > wanted / 2 ? 0 : free + wanted;
   }
 
   /** Marks are refreshed at the poll interval: that take sees everything, also what was committed late. */
@@ -83,17 +112,20 @@ export function pool(parts: PoolParts): Pool {
     lanesReadMs = performance.now();
   }
 
-  function start(job: TakenJob) {
-    endings.expect(job);
-    const run = runInSlot(job).finally(() => {
-      running.delete(run);
-      if (hungry) taking.wake();
-    });
-    running.add(run);
+  function fillSlots() {
+    while (!stopping && running.size < queue.slots) {
+      const held = ahead.shift();
+      if (!held) return;
+      const run = runInSlot(held).finally(() => {
+        running.delete(run);
+        fillSlots();
+        if (hungry && room() > 0) taking.wake();
+      });
+      running.add(run);
+    }
   }
 
-  async function runInSlot(job: TakenJob) {
-    const controller = holdings.hold(job);
+  async function runInSlot({ job, controller }: Held) {
     const fields = {
       job_id: job.id,
       kind: job.kind,
@@ -109,14 +141,19 @@ export function pool(parts: PoolParts): Pool {
       defaultTimeoutMs: parts.defaultTimeoutMs,
       random: Math.random,
     });
-    holdings.settle(job);
-    if (ending) emitEnding(fields, ending);
-    // A released job is not handed in: its lease must stay until the worker's goodbye gives it back.
-    if (ending || controller.signal.reason !== "released") endings.handIn(job, ending);
+    if (ending) {
+      averageRunMs = averaged(averageRunMs, ending.ranMs);
+      emitEnding(fields, ending);
+    }
+    handIn(job, ending);
   }
 
-  function emitEnding(fields: Parameters<typeof emit<"job.started">>[1], ending: Ending) {
-    const { outcome, ranMs, retryAfterMs, error } = ending;
+  function handIn(job: TakenJob, ending: Ending | null) {
+    holdings.settle(job);
+    endings.handIn(job, ending);
+  }
+
+  function emitEnding(fields: Events["job.started"], { outcome, ranMs, retryAfterMs, error }: Ending) {
     const told = {
       ...fields,
       outcome,
@@ -132,7 +169,9 @@ export function pool(parts: PoolParts): Pool {
     wake: () => taking.wake(),
     start: () => taking.start(),
     async stop() {
+      stopping = true;
       await taking.stop();
+      for (const { job } of ahead.splice(0)) handIn(job, releasedEnding(job));
       const idle = Promise.all(running).then(() => true);
       const timeUp = Promise.withResolvers<boolean>();
       const timer = setTimeout(() => timeUp.resolve(false), parts.graceMs);
@@ -141,4 +180,8 @@ export function pool(parts: PoolParts): Pool {
       await idle;
     },
   };
+}
+
+function averaged(average: number, latest: number): number {
+  return Number.isFinite(average) ? average + LATEST_RUN_WEIGHT * (latest - average) : latest;
 }

@@ -30,12 +30,12 @@ class ResultError extends Error {
   override name = "ResultError";
 }
 
-/** The attempt was broken off, and whoever broke it off has ended it, or will. */
+/** The attempt was broken off from outside. */
 const INTERRUPTED = Symbol("interrupted");
 
 /**
- * Runs one attempt and answers its ending, or null when it was broken off: then somebody else ends it.
- * Never throws. A handler that does not heed its signal is not waited for.
+ * Runs one attempt and answers its ending, or null when it was cancelled or lost: then somebody else has
+ * ended it. Never throws. A handler that does not heed its signal is not waited for.
  */
 export async function runJob(run: Run): Promise<Ending | null> {
   const startedMs = performance.now();
@@ -43,11 +43,17 @@ export async function runJob(run: Run): Promise<Ending | null> {
     const definition = run.registry.find(run.job.kind);
     if (!definition) throw new PayloadError(`nobody here knows the kind "${run.job.kind}"`);
     const output = await raceInterruption(run, withTimeLimit(run, definition));
-    if (output === INTERRUPTED) return null;
+    if (output === INTERRUPTED)
+      return run.controller.signal.reason === "released" ? releasedEnding(run.job, startedMs) : null;
     return { ...ending(run.job, startedMs), outcome: "completed", result: resultText(output) };
   } catch (thrown) {
     return { ...ending(run.job, startedMs), ...afterFailure(run, thrown) };
   }
+}
+
+/** Gives a job back unharmed: the next attempt is due at once, and this one does not count as a failure. */
+export function releasedEnding(job: TakenJob, startedMs = performance.now()): Ending {
+  return { ...ending(job, startedMs), outcome: "released", retryAfterMs: 0 };
 }
 
 async function raceInterruption(run: Run, work: Promise<unknown>): Promise<unknown> {

@@ -1,0 +1,105 @@
+import { readFileSync } from "node:fs";
+import { version } from "../package.json";
+import { EXIT_INTERNAL, EXIT_OK, EXIT_UNAVAILABLE } from "./config/exit_codes.ts";
+import { helpText } from "./config/help.ts";
+import { type Command, CommandError, parseCommand } from "./config/parse.ts";
+import type { Settings } from "./config/settings.ts";
+
+// Before anything else: as process 1 a signal without a handler is ignored by the kernel.
+const stopSignal = firstSignal(["SIGTERM", "SIGINT"]);
+process.exitCode = await run();
+process.exit();
+
+/** Answers the exit code. What a command needs is loaded by that command: `--version` must not wait for the rest. */
+async function run(): Promise<number> {
+  const command = parse();
+  switch (command?.command) {
+    case undefined:
+      return process.exitCode as number;
+    case "version":
+      return print(version);
+    case "help":
+      return print(helpText());
+    case "healthcheck":
+      return await checkHealth(command.settings);
+    case "migrate":
+    case "serve":
+      return await withLog(command.command, command.settings);
+  }
+}
+
+function parse(): Command | undefined {
+  try {
+    return parseCommand(process.argv.slice(2), process.env, (path) => readFileSync(path, "utf8"));
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    console.error(error.message);
+    process.exitCode = error.exitCode;
+    return undefined;
+  }
+}
+
+async function checkHealth(settings: Settings): Promise<number> {
+  const { healthcheck } = await import("./healthcheck.ts");
+  const problem = await healthcheck(settings);
+  if (problem === null) return EXIT_OK;
+  console.error(problem);
+  return EXIT_UNAVAILABLE;
+}
+
+async function withLog(command: "migrate" | "serve", settings: Settings): Promise<number> {
+  const { createLog } = await import("./observability/log.ts");
+  const { exitCodeOf, migrateOnly, serve } = await import("./serve.ts");
+  const { banner } = await import("./banner.ts");
+  const log = createLog({
+    level: settings.logLevel,
+    format: settings.logFormat,
+    isTerminal: process.stdout.isTTY === true,
+    color: !process.env.NO_COLOR,
+    version,
+    role: settings.role,
+  });
+  // Bun would go on after some errors that nobody caught, as a process that looks alive and does nothing.
+  for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+    process.on(event, (error) => {
+      log.emit("step.failed", { step: event, error });
+      log.close();
+      process.exit(EXIT_INTERNAL);
+    });
+  }
+  try {
+    if (command === "migrate") await migrateOnly(settings, log.emit);
+    else {
+      const onRunning = (running: Parameters<typeof banner>[0]) => console.error(banner(running));
+      await serve({ settings, emit: log.emit, version, stopSignal, onRunning });
+    }
+    return EXIT_OK;
+  } catch (error) {
+    log.emit("process.failed", { error });
+    return exitCodeOf(error);
+  } finally {
+    log.close();
+  }
+}
+
+function print(text: string): number {
+  console.log(text);
+  return EXIT_OK;
+}
+
+/** The first signal asks to stop, the second one leaves at once. */
+function firstSignal(signals: readonly ("SIGTERM" | "SIGINT")[]): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  let asked = false;
+  for (const signal of signals) {
+    process.on(signal, () => {
+      if (asked) process.exit(SIGNALLED + (signal === "SIGINT" ? 2 : 15));
+      asked = true;
+      resolve(signal);
+    });
+  }
+  return promise;
+}
+
+/** What shells answer for a process that a signal ended. */
+const SIGNALLED = 128;

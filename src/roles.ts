@@ -1,0 +1,122 @@
+import { hostname } from "node:os";
+import type { Settings } from "./config/settings.ts";
+import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
+import { aiAgent } from "./handlers/ai_agent.ts";
+import { clientAgent } from "./handlers/client_agent.ts";
+import { registry } from "./handlers/registry.ts";
+import { type HttpServer, httpServer, probeServer } from "./http/server.ts";
+import type { Service } from "./lifecycle/service.ts";
+import { pruner } from "./maintenance/pruner.ts";
+import { rescuer } from "./maintenance/rescuer.ts";
+import { maintenance } from "./maintenance/task.ts";
+import type { Emit } from "./observability/events.ts";
+import { announcer } from "./queue/announce.ts";
+import { inserter } from "./queue/inserter.ts";
+import { readiness } from "./readiness.ts";
+import { type WorkerService, worker } from "./worker/worker.ts";
+
+export interface RoleParts {
+  settings: Settings;
+  address: DatabaseAddress;
+  emit: Emit;
+  version: string;
+}
+
+export interface Process {
+  /** In the order in which they start; they stop in reverse. */
+  services: Service[];
+  /** Where the API answers; undefined in a process without one. */
+  api?: HttpServer;
+}
+
+/** What a role runs. The whole program on one page. */
+export function processFor(parts: RoleParts): Process {
+  const { settings, emit, version } = parts;
+  const db = connect({
+    address: parts.address,
+    name: `jobsvc ${settings.role}`,
+    connections: settings.databaseConnections,
+    prepare: settings.databasePrepare,
+  });
+  const announce = announcer(db, (error) => emit("step.failed", { step: "announce", error }));
+  const kinds = registry([
+    aiAgent({ durationMs: settings.aiAgentSimulationMs }),
+    clientAgent({ durationMs: settings.clientAgentSimulationMs }),
+  ]);
+
+  const running: { worker?: WorkerService } = {};
+  const state = readiness(db, running);
+  const jobs = settings.role === "api" ? [] : [jobWorker(), sweeping(), pruning()];
+  if (settings.role === "worker") return { services: [database(db), ...jobs, ...probes(), state.service] };
+  const api = http();
+  return { services: [database(db), ...jobs, api, state.service], api };
+
+  function jobWorker(): Service {
+    running.worker = worker({
+      db,
+      connection: { address: parts.address, prepare: settings.databasePrepare },
+      worker: {
+        id: crypto.randomUUID(),
+        name: `${hostname()}/${process.pid}`,
+        role: settings.role,
+        version,
+        queues: settings.queues.map((queue) => queue.name),
+        kinds: kinds.kinds,
+        slots: settings.queues.reduce((sum, queue) => sum + queue.slots, 0),
+      },
+      queues: settings.queues,
+      registry: kinds,
+      emit,
+      ttlMs: settings.workerTtlMs,
+      graceMs: settings.graceMs,
+      pollIntervalMs: settings.pollIntervalMs,
+      defaultTimeoutMs: settings.jobTimeoutMs,
+      announce,
+    });
+    return running.worker;
+  }
+
+  function sweeping(): Service {
+    const { workerTtlMs, maxLosses } = settings;
+    return maintenance(rescuer({ db, emit, workerTtlMs, maxLosses }), emit);
+  }
+
+  function pruning(): Service {
+    const retention = {
+      completedHours: settings.retentionCompletedHours,
+      cancelledHours: settings.retentionCancelledHours,
+      failedHours: settings.retentionFailedHours,
+    };
+    return maintenance(pruner({ db, emit, retention }), emit);
+  }
+
+  function http(): HttpServer {
+    return httpServer({
+      db,
+      inserter: inserter(db, (queues) => {
+        for (const queue of queues) running.worker?.wake(queue);
+        announce(queues);
+      }),
+      emit,
+      checkPayload: kinds.checkPayload,
+      readiness: state.check,
+      host: settings.host,
+      port: settings.port,
+      apiKeys: settings.apiKeys,
+      version,
+    });
+  }
+
+  /** A process that only works has no API, but a supervisor wants to look at it. */
+  function probes(): Service[] {
+    if (settings.probePort === undefined) return [];
+    return [
+      probeServer({ emit, readiness: state.check, host: settings.host, port: settings.probePort, version }),
+    ];
+  }
+}
+
+/** Connects at the first statement by itself; what is left to do is to say goodbye, after everybody else. */
+function database(db: Database): Service {
+  return { name: "database", start: async () => {}, stop: () => db.close() };
+}
