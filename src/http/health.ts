@@ -33,6 +33,8 @@ const Ready = Type.Object(
   { $id: "Readiness", description: "The process can do its work." },
 );
 
+const ALIVE = "Answers from memory: also while the database is away.";
+
 /** Probes never need a key. Only `/readyz` asks the database: a process is not restarted because Postgres is. */
 export function healthRoutes({ version, readiness }: HealthParts) {
   const health = () => ({ status: "ok" as const, version, uptime_seconds: Math.floor(process.uptime()) });
@@ -40,11 +42,11 @@ export function healthRoutes({ version, readiness }: HealthParts) {
     .model({ Health, Readiness: Ready, Problem: ProblemBody })
     .get("/api/health", health, {
       response: { 200: "Health", ...problems(500) },
-      detail: { operationId: "getHealth", summary: "Is the service there?" },
+      detail: { operationId: "getHealth", summary: "Is the service there?", description: ALIVE },
     })
     .get("/livez", health, {
       response: { 200: "Health", ...problems(500) },
-      detail: { operationId: "getLiveness", summary: "Does the process answer?" },
+      detail: { operationId: "getLiveness", summary: "Does the process answer?", description: ALIVE },
     })
     .get(
       "/readyz",
@@ -55,7 +57,11 @@ export function healthRoutes({ version, readiness }: HealthParts) {
       },
       {
         response: { 200: "Readiness", ...problems(500, 503) },
-        detail: { operationId: "getReadiness", summary: "Can the process do its work?" },
+        detail: {
+          operationId: "getReadiness",
+          summary: "Can the process do its work?",
+          description: "Asks the database too, and says no while the process starts or stops.",
+        },
       },
     );
 }
