@@ -5,6 +5,9 @@ import { helpText } from "./config/help.ts";
 import { type Command, CommandError, parseCommand } from "./config/parse.ts";
 import type { Settings } from "./config/settings.ts";
 
+/** What shells answer for a process that a signal ended: this plus the signal's number. */
+const SIGNALLED = 128;
+
 // Before anything else: as process 1 a signal without a handler is ignored by the kernel.
 const stopSignal = firstSignal(["SIGTERM", "SIGINT"]);
 process.exitCode = await run();
@@ -100,6 +103,3 @@ function firstSignal(signals: readonly ("SIGTERM" | "SIGINT")[]): Promise<string
   }
   return promise;
 }
-
-/** What shells answer for a process that a signal ended. */
-const SIGNALLED = 128;
