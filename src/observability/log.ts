@@ -12,7 +12,7 @@ export interface LogOptions {
   /** `auto`: for people on a terminal, for machines elsewhere. */
   format: "auto" | "json" | "pretty";
   isTerminal: boolean;
-  /** Whether pretty lines may be coloured. */
+  /** Whether a terminal may be given colours: NO_COLOR. */
   color: boolean;
   /** Stand in every line, so that lines of several processes can be told apart. */
   version: string;
@@ -31,7 +31,8 @@ export interface Log {
 /** One line for each event. No pino transport: those are threads, which a compiled executable cannot find. */
 export function createLog({ level, format, isTerminal, color, version, role, write }: LogOptions): Log {
   const lines = output(write);
-  const pretty = format === "pretty" || (format === "auto" && isTerminal) ? prettyLine(color) : undefined;
+  const pretty =
+    format === "pretty" || (format === "auto" && isTerminal) ? prettyLine(color && isTerminal) : undefined;
   const logger = pino(
     {
       level,

@@ -18,7 +18,7 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   ],
 
   "worker.started": ["info", (worker) => `taking jobs from ${worker.queues}`],
-  "worker.draining": ["info", (worker) => `taking no more jobs; waiting for ${worker.running}`],
+  "worker.draining": ["info", (worker) => `taking no more jobs, waiting for ${worker.running} running ones`],
   "worker.stopped": ["info", () => "took its leave"],
   "worker.leases_lost": ["warn", (worker) => `was taken for dead and lost ${worker.leases} leases`],
   "worker.stalled": ["warn", (worker) => `the event loop did not turn for ${worker.ms} ms`],
