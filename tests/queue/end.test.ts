@@ -51,10 +51,8 @@ describe("end", () => {
   });
 
   test("lets a job wait for its next attempt, with what it has behind it", async () => {
-    const {
-      worker,
-      jobs: [job],
-    } = await working(db, 1);
+    const { worker, jobs } = await working(db, 1);
+    const [job] = jobs;
     await end(db, worker, [job!], { outcome: "failed", retryAfterMs: 60_000, failures: 1, losses: 2 });
     const [{ retryAt } = { retryAt: null }] = await endings(db, job!.id);
     expect(await blocks(db)).toEqual([
@@ -150,10 +148,8 @@ describe("end", () => {
   });
 
   test("dates an ending by the database's clock, from how long ago and how long it was", async () => {
-    const {
-      worker,
-      jobs: [job],
-    } = await working(db, 1);
+    const { worker, jobs } = await working(db, 1);
+    const [job] = jobs;
     const before = (await databaseNow(db)).getTime();
     await endAttempts(db, {
       workerId: worker.id,

@@ -20,10 +20,8 @@ describe("an attempt ends once", () => {
   });
 
   test("changes nothing when it comes from a worker whose attempt was lost and runs again elsewhere", async () => {
-    const {
-      worker: zombie,
-      jobs: [stale],
-    } = await working(db, 1);
+    const { worker: zombie, jobs } = await working(db, 1);
+    const [stale] = jobs;
     await expire(db, zombie);
     await rescueJobs(db, { maxLosses: 3, limit: 100 });
     await passTime(db, 1_000);

@@ -105,17 +105,18 @@ export function ending(job: TakenJob, changes: Partial<Ending> = {}): Ending {
   };
 }
 
-/** Ends jobs together, and their leases with them. Answers the ids whose ending counted. */
+/** Ends jobs together, and their leases with them unless others are named. Answers the ids whose ending counted. */
 export async function end(
   db: Database,
   worker: WorkerIdentity,
   jobs: readonly TakenJob[],
   changes: Partial<Ending> = {},
+  doneLeases: readonly string[] = [...new Set(jobs.map((job) => job.leaseId))],
 ): Promise<string[]> {
   const ended = await endAttempts(db, {
     workerId: worker.id,
     endings: jobs.map((job) => ending(job, changes)),
-    doneLeases: [...new Set(jobs.map((job) => job.leaseId))],
+    doneLeases,
     nowMs: 0,
   });
   return ended.map(({ jobId }) => jobId);
