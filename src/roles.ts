@@ -47,9 +47,10 @@ export function processFor(parts: RoleParts): Process {
   const running: { worker?: WorkerService } = {};
   const state = readiness(db, running);
   const jobs = settings.role === "api" ? [] : [jobWorker(), sweeping(), pruning()];
-  if (settings.role === "worker") return { services: [database(db), ...jobs, ...probes(), state.service] };
+  // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
+  if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const api = http();
-  return { services: [database(db), ...jobs, api, state.service], api };
+  return { services: [database(db), api, ...jobs, state.service], api };
 
   function jobWorker(): Service {
     running.worker = worker({

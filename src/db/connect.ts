@@ -32,10 +32,10 @@ export interface ConnectOptions {
 }
 
 /** A living server answers or gives up in less (see STATEMENT_TIMEOUT_MS), so a missed deadline means a dead connection. */
-const DEADLINE_MS = 10_000;
-const STATEMENT_TIMEOUT_MS = 8_000;
-const LOCK_TIMEOUT_MS = 5_000;
-const CONNECT_TIMEOUT_S = 5;
+const DEADLINE_MS = 5_000;
+const STATEMENT_TIMEOUT_MS = 4_000;
+const LOCK_TIMEOUT_MS = 2_000;
+const CONNECT_TIMEOUT_S = 4;
 /** Long enough for the last endings to be written, short enough for a supervisor's patience. */
 const CLOSE_TIMEOUT_S = 5;
 
@@ -88,9 +88,9 @@ function open({ address, name, connections, prepare }: ConnectOptions): Sql {
     prepare,
     connection: {
       application_name: name,
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      lock_timeout: LOCK_TIMEOUT_MS,
       timezone: "UTC",
+      // A pooler in transaction mode, for which prepared statements are turned off, refuses these at the door.
+      ...(prepare && { statement_timeout: STATEMENT_TIMEOUT_MS, lock_timeout: LOCK_TIMEOUT_MS }),
     },
   });
 }

@@ -43,9 +43,15 @@ export function isTransient(error: unknown): boolean {
   return code !== undefined && (CONNECTION_CODES.has(code) || TRANSIENT_STATES.test(code));
 }
 
-/** True when the database is out of reach, as opposed to refusing this statement. */
+/**
+ * SQLSTATE classes that speak of the server, not of the statement: connection trouble, no access, no such database, out
+ * of disk or memory, a lock or a time limit that was hit, an operator's doing, a failing disk.
+ */
+const SERVER_STATES = /^(08|28|3D|53|55|57|58)/;
+
+/** True when the database is out of reach or not able to work, as opposed to refusing this statement. */
 export function isUnavailable(error: unknown): boolean {
-  return error instanceof DeadlineError || isTransient(error);
+  return error instanceof DeadlineError || isTransient(error) || SERVER_STATES.test(codeOf(error) ?? "");
 }
 
 function codeOf(error: unknown): string | undefined {

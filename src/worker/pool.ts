@@ -64,7 +64,7 @@ export function pool(parts: PoolParts): Pool {
   let stopping = false;
   let lanes: Lane[] = [];
   let lanesReadMs = Number.NEGATIVE_INFINITY;
-  let blocksToLock = queue.slots;
+  let lastBlockSize = 1;
   /** The last take found work, so more is probably waiting. */
   let hungry = false;
 
@@ -91,7 +91,7 @@ export function pool(parts: PoolParts): Pool {
       ahead.push({ job, controller: holdings.hold(job) });
     }
     fillSlots();
-    blocksToLock = Math.ceil((queue.slots + MAX_AHEAD) / blockSize) + 1;
+    lastBlockSize = blockSize;
     hungry = jobs.length > 0;
     return hungry ? 0 : pollIntervalMs * (1 + POLL_JITTER * (Math.random() - 0.5));
   }

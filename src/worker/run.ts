@@ -131,11 +131,15 @@ function mayHelp(thrown: unknown): boolean {
   return !(thrown instanceof HandlerError && thrown.retryAfter === false);
 }
 
+/** A handler's wish counts as long as it is a time: at least now, and no later than a year from now. */
 function wishedDelayMs(thrown: unknown): number | undefined {
-  return thrown instanceof HandlerError && typeof thrown.retryAfter === "number"
-    ? thrown.retryAfter
-    : undefined;
+  if (!(thrown instanceof HandlerError) || typeof thrown.retryAfter !== "number") return undefined;
+  return Number.isNaN(thrown.retryAfter)
+    ? undefined
+    : Math.min(Math.max(thrown.retryAfter, 0), MAX_WISHED_DELAY_MS);
 }
+
+const MAX_WISHED_DELAY_MS = 365 * 24 * 60 * 60 * 1000;
 
 function reasonOf(thrown: unknown): string | undefined {
   if (thrown instanceof TimeoutError) return "timed_out";
