@@ -26,6 +26,7 @@ export interface DataDir {
 /** Makes the directory if there is none, and refuses one that is neither empty nor ours before touching it. */
 export function openDataDir(given: string): DataDir {
   const wanted = resolve(given);
+  refuseUnspeakable(wanted);
   try {
     mkdirSync(wanted, { recursive: true, mode: 0o755 });
   } catch (cause) {
@@ -47,6 +48,13 @@ function layout(path: string): DataDir {
     startLock: join(path, "start.lock"),
     useLock: join(path, "use.lock"),
   };
+}
+
+/** initdb puts the path between double quotes into a shell command, and does not mind what it means there. */
+function refuseUnspeakable(path: string): void {
+  const found = path.match(/["$`\\\n]/)?.[0];
+  if (found)
+    throw new EmbeddedError(`the path of the data directory may not hold ${JSON.stringify(found)}: ${path}`);
 }
 
 function refuseClosed({ path, cluster }: DataDir): void {

@@ -6,7 +6,7 @@ import { EmbeddedError } from "./errors.ts";
 import { launch } from "./launch.ts";
 import { isServerOf, readServerFile, removeFilesOfStranger } from "./postmaster_pid.ts";
 import { endOfServerLog } from "./server_log.ts";
-import { makeSocketDir } from "./socket_dir.ts";
+import { makeSocketDir, removeSocketDir } from "./socket_dir.ts";
 import { waitFor } from "./wait.ts";
 
 /** After a crash the server replays its log before it answers, up to a gigabyte of it. */
@@ -65,6 +65,8 @@ export async function stopServer(dir: DataDir): Promise<void> {
   const gone = await waitFor(STOP_PATIENCE_MS, () => !isServerOf(dir, server.pid) || undefined);
   if (!gone)
     throw new EmbeddedError(
-      `the embedded PostgreSQL (process ${server.pid}) is still stopping; ${dir.serverLog} ends with:\n${await endOfServerLog(dir)}`,
+      `the embedded PostgreSQL (process ${server.pid}) is still stopping; ${dir.serverLog} ends with:\n` +
+        (await endOfServerLog(dir)),
     );
+  removeSocketDir(dir, server.socketDir);
 }

@@ -1,4 +1,4 @@
-import { chmodSync, lstatSync, mkdirSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, rmdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { assertMayEnter, give, type User } from "./as_user.ts";
@@ -17,7 +17,7 @@ const LONGEST_SOCKET_BYTES = 95;
  * the kernel, or the driver would misread it, under the temporary directory.
  */
 export function makeSocketDir(dir: DataDir, user: User | undefined): string {
-  const inside = join(dir.path, "run");
+  const inside = insideOf(dir);
   const outside = join(tmpdir(), `jobsvc-${Bun.hash(dir.path).toString(36)}`);
   const path = [inside, outside].find(fits);
   if (!path)
@@ -28,6 +28,10 @@ export function makeSocketDir(dir: DataDir, user: User | undefined): string {
   make(path, user);
   assertMayEnter(path, user);
   return path;
+}
+
+function insideOf(dir: DataDir): string {
+  return join(dir.path, "run");
 }
 
 /** The driver takes a comma in a host for the end of the first of several hosts, and a colon for a port. */
@@ -47,4 +51,14 @@ function make(path: string, user: User | undefined): void {
     throw new EmbeddedError(`${path} must be a directory of the database's user and is not; remove it`);
   }
   chmodSync(path, 0o700);
+}
+
+/** What lies outside the data directory does not stay behind when the server has stopped. */
+export function removeSocketDir(dir: DataDir, socketDir: string): void {
+  if (socketDir === insideOf(dir)) return;
+  try {
+    rmdirSync(socketDir);
+  } catch {
+    // It is not empty, or not ours to remove: then it stays, and harms nobody.
+  }
 }
