@@ -77,15 +77,15 @@ export function pool(parts: PoolParts): Pool {
     const limit = room();
     if (limit <= 0 || endings.full) return pollIntervalMs;
     await refreshLanes();
-    const take = {
+    const { jobs, blockSize } = await takeJobs(db, {
       workerId,
       queue: queue.name,
       lanes,
       limit,
-      blocks: blocksToLock,
+      // One more than the last size tells, for a block that was cut before.
+      blocks: Math.min(limit, Math.ceil(limit / lastBlockSize) + 1),
       suspects: holdings.suspects === 0,
-    };
-    const { jobs, blockSize } = await takeJobs(db, take);
+    });
     for (const job of jobs) {
       endings.expect(job);
       ahead.push({ job, controller: holdings.hold(job) });
