@@ -13,7 +13,10 @@ interface Held {
 export interface Holdings {
   /** Jobs that were taken and have not settled. */
   readonly size: number;
-  readonly suspects: number;
+  /**
+   * Calls `take` with whether it may bring a suspect along: only when none is held here, and one take at a time.
+   */
+  askForSuspect<T>(take: (suspects: boolean) => Promise<T>): Promise<T>;
   leases(): string[];
   /** Registers a taken job; the controller breaks it off. */
   hold(job: TakenJob): AbortController;
@@ -31,6 +34,7 @@ const SUSPECT_LOSSES = 2;
 export function holdings(): Holdings {
   const byJob = new Map<string, Held>();
   let suspects = 0;
+  let asking = false;
 
   function interruptWhere(matches: (job: TakenJob) => boolean, why: Interruption) {
     for (const { job, controller } of byJob.values()) if (matches(job)) controller.abort(why);
@@ -40,8 +44,14 @@ export function holdings(): Holdings {
     get size() {
       return byJob.size;
     },
-    get suspects() {
-      return suspects;
+    async askForSuspect(take) {
+      if (suspects > 0 || asking) return await take(false);
+      asking = true;
+      try {
+        return await take(true);
+      } finally {
+        asking = false;
+      }
     },
     leases: () => [...new Set([...byJob.values()].map(({ job }) => job.leaseId))],
     hold(job) {

@@ -77,19 +77,16 @@ export function pool(parts: PoolParts): Pool {
     const limit = room();
     if (limit <= 0 || endings.full) return pollIntervalMs;
     await refreshLanes();
-    const { jobs, blockSize } = await takeJobs(db, {
-      workerId,
-      queue: queue.name,
-      lanes,
-      limit,
-      // One more than the last size tells, for a block that was cut before.
-      blocks: Math.min(limit, Math.ceil(limit / lastBlockSize) + 1),
-      suspects: holdings.suspects === 0,
+    const { jobs, blockSize } = await holdings.askForSuspect(async (suspects) => {
+      // One block more than the last size tells, for one that was cut before.
+      const blocks = Math.min(limit, Math.ceil(limit / lastBlockSize) + 1);
+      const taken = await takeJobs(db, { workerId, queue: queue.name, lanes, limit, blocks, suspects });
+      for (const job of taken.jobs) {
+        endings.expect(job);
+        ahead.push({ job, controller: holdings.hold(job) });
+      }
+      return taken;
     });
-    for (const job of jobs) {
-      endings.expect(job);
-      ahead.push({ job, controller: holdings.hold(job) });
-    }
     fillSlots();
     lastBlockSize = blockSize;
     hungry = jobs.length > 0;
