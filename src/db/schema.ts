@@ -13,6 +13,7 @@ import {
   timestamp,
   uuid,
 } from "drizzle-orm/pg-core";
+import { EVENT_TYPES } from "../job/event.ts";
 import { OUTCOMES } from "../job/outcome.ts";
 
 /**
@@ -46,6 +47,8 @@ export const jobs = jobsvc.table(
   },
   (jobs) => [
     index("jobs_user").on(jobs.userId, jobs.id),
+    // Jobs without tags, which most are, have no entry and pay nothing.
+    index("jobs_tags").using("gin", jobs.tags).where(sql`${jobs.tags} <> '{}'`),
     check("jobs_priority", sql`${jobs.priority} between 1 and 9`),
     check("jobs_max_attempts", sql`${jobs.maxAttempts} >= 1`),
   ],
@@ -151,3 +154,77 @@ export const queues = jobsvc.table("queues", {
   name: text("name").primaryKey(),
   pausedAt: timestamptz("paused_at"),
 });
+
+/** What a running job tells: progress, log lines and chunks of output. Written in groups, never updated. */
+export const events = jobsvc.table(
+  "events",
+  {
+    /** The order in which a reader sees them, and where it goes on after a break. */
+    id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    jobId: uuid("job_id").notNull(),
+    attempt: integer("attempt").notNull(),
+    type: text("type", { enum: EVENT_TYPES }).notNull(),
+    data: json("data").notNull(),
+    createdAt: timestamptz("created_at").notNull().defaultNow(),
+  },
+  (events) => [index("events_job").on(events.jobId, events.id)],
+);
+
+/**
+ * How many jobs ended how, in small sums that are written with the endings and added up by maintenance: counting
+ * history would cost more with every day. Negative where a final job was retried or pruned.
+ */
+export const tallies = jobsvc.table("tallies", {
+  id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+  queue: text("queue").notNull(),
+  kind: text("kind").notNull(),
+  outcome: text("outcome", { enum: OUTCOMES }).notNull(),
+  jobs: bigint("jobs", { mode: "number" }).notNull(),
+});
+
+/** Keys that clients present. Only a hash is kept: the key itself is shown once, when it is made. */
+export const apiKeys = jobsvc.table("api_keys", {
+  id: uuid("id").primaryKey().defaultRandom(),
+  name: text("name").notNull(),
+  /** SHA-256 of the secret part, in hex: it is 256 random bits, which no slower hash makes safer. */
+  hash: text("hash").notNull(),
+  scopes: text("scopes").array().notNull(),
+  /** Bound to a user, a key sees and touches that user's jobs only. */
+  userId: uuid("user_id"),
+  createdAt: timestamptz("created_at").notNull().defaultNow(),
+  expiresAt: timestamptz("expires_at"),
+  revokedAt: timestamptz("revoked_at"),
+});
+
+/** Who managed what: one row for each cancel, retry, change, pause and key. Never changed. */
+export const audit = jobsvc.table(
+  "audit",
+  {
+    id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
+    at: timestamptz("at").notNull().defaultNow(),
+    /** The key that was presented, or null where none is needed. */
+    keyId: uuid("key_id"),
+    action: text("action").notNull(),
+    jobId: uuid("job_id"),
+    detail: jsonb("detail").notNull().default(sql`'{}'`),
+  },
+  (audit) => [index("audit_job").on(audit.jobId, audit.id).where(sql`${audit.jobId} is not null`)],
+);
+
+/** What was answered to a request with an Idempotency-Key, so that its repeat gets the same answer. */
+export const idempotencyKeys = jobsvc.table(
+  "idempotency_keys",
+  {
+    /** The key holder, so that two tenants may choose the same key. */
+    owner: text("owner").notNull(),
+    key: text("key").notNull(),
+    /** Of the request that used it first: another request may not reuse it. */
+    requestHash: text("request_hash").notNull(),
+    jobIds: uuid("job_ids").array().notNull(),
+    createdAt: timestamptz("created_at").notNull().defaultNow(),
+  },
+  (keys) => [
+    primaryKey({ columns: [keys.owner, keys.key] }),
+    index("idempotency_keys_created").on(keys.createdAt),
+  ],
+);
