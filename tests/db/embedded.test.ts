@@ -1,4 +1,4 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { mkdir, readdir, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { startEmbedded } from "../../src/db/embedded/embedded.ts";
@@ -12,6 +12,9 @@ import {
   usedDirectories,
 } from "../support/embedded.ts";
 import { until } from "../support/until.ts";
+
+/** A first start writes a hundred megabytes to a disk that others may be using. */
+setDefaultTimeout(60_000);
 
 const usedDirectory = usedDirectories();
 

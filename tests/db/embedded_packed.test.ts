@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { chmod, chown, mkdir, mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { compile, packPostgres } from "../../src/build.ts";
 import { copyPackage, postgresPackage } from "../../src/db/embedded/package_tree.ts";
 import { embeddedProcess, isAlive, open, serverPid, temporaryDirectory } from "../support/embedded.ts";
+
+/** A first start writes a hundred megabytes to a disk that others may be using. */
+setDefaultTimeout(60_000);
 
 /** Who runs the executables: as root somebody else, who may read nothing of this checkout. */
 const user = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : {};

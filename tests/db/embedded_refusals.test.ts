@@ -1,10 +1,13 @@
-import { expect, test } from "bun:test";
+import { expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { appendFile, chmod, mkdir, readdir, readFile, rename, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { startEmbedded } from "../../src/db/embedded/embedded.ts";
 import { open, temporaryDirectory, usedDirectories } from "../support/embedded.ts";
+
+/** A first start writes a hundred megabytes to a disk that others may be using. */
+setDefaultTimeout(60_000);
 
 const asRoot = process.getuid?.() === 0;
 

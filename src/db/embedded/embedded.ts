@@ -3,6 +3,7 @@ import { give, serverUser } from "./as_user.ts";
 import { findBinaries } from "./binaries.ts";
 import { type DataDir, openDataDir } from "./data_dir.ts";
 import { addressAt, ensureDatabase } from "./database.ts";
+import { EmbeddedError } from "./errors.ts";
 import { initialise, majorOf } from "./initialise.ts";
 import { type Lock, lock, tryLock } from "./lock.ts";
 import { runningServer, startServer, stopServer } from "./server.ts";
@@ -22,8 +23,18 @@ export interface Embedded {
  * an api and a worker started in the same instant end up on the same server.
  */
 export async function startEmbedded(options: { dataDir: string }): Promise<Embedded> {
+  try {
+    return await start(options.dataDir);
+  } catch (error) {
+    if (error instanceof EmbeddedError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    throw new EmbeddedError(`cannot use the data directory ${options.dataDir}: ${message}`, { cause: error });
+  }
+}
+
+async function start(dataDir: string): Promise<Embedded> {
   const begun = performance.now();
-  const dir = openDataDir(options.dataDir);
+  const dir = openDataDir(dataDir);
   const starting = await lock(dir.startLock);
   try {
     const use = await lock(dir.useLock, "shared");
