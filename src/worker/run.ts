@@ -42,7 +42,7 @@ export async function runJob(run: Run): Promise<Ending | null> {
   try {
     const definition = run.registry.find(run.job.kind);
     if (!definition) throw new PayloadError(`nobody here knows the kind "${run.job.kind}"`);
-    const output = await raceInterruption(run, withTimeLimit(run, definition));
+    const output = await raceInterruption(run, () => withTimeLimit(run, definition));
     if (output === INTERRUPTED)
       return run.controller.signal.reason === "released" ? releasedEnding(run.job, startedMs) : null;
     return { ...ending(run.job, startedMs), outcome: "completed", result: resultText(output) };
@@ -56,12 +56,13 @@ export function releasedEnding(job: TakenJob, startedMs = performance.now()): En
   return { ...ending(job, startedMs), outcome: "released", retryAfterMs: 0 };
 }
 
-async function raceInterruption(run: Run, work: Promise<unknown>): Promise<unknown> {
+async function raceInterruption(run: Run, start: () => Promise<unknown>): Promise<unknown> {
   const { signal } = run.controller;
+  // Cancelled or lost while it waited here for its slot: whatever it did now, somebody else may be doing too.
+  if (signal.aborted) return INTERRUPTED;
   const { promise, resolve } = Promise.withResolvers<typeof INTERRUPTED>();
-  const onAbort = () => resolve(INTERRUPTED);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
+  signal.addEventListener("abort", () => resolve(INTERRUPTED), { once: true });
+  const work = start();
   // The loser of the race must not become an unhandled rejection.
   work.catch(() => undefined);
   return await Promise.race([work, promise]);
@@ -106,6 +107,9 @@ function ending(job: TakenJob, startedMs: number): Ending {
     jobId: job.id,
     attempt: job.attempt,
     leaseId: job.leaseId,
+    queue: job.queue,
+    kind: job.kind,
+    priority: job.priority,
     outcome: "completed",
     ranMs: endedAtMs - startedMs,
     endedAtMs,
