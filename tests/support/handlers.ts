@@ -1,0 +1,20 @@
+import { Type } from "@sinclair/typebox";
+import type { JobContext, JobDefinition } from "../../src/handlers/define.ts";
+
+/** A kind whose payload may be anything. */
+export function handler(
+  run: (payload: unknown, context: JobContext) => unknown,
+  changes: Partial<JobDefinition> = {},
+): JobDefinition {
+  return { kind: "ai_agent", payload: Type.Unknown(), run, ...changes };
+}
+
+/** Heeds no signal and never ends. */
+export const stubborn = () => new Promise<never>(() => {});
+
+/** Ends when it is told to, with an error. */
+export function obedient(_payload: unknown, { signal }: JobContext): Promise<never> {
+  return new Promise((_, reject) => {
+    signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+  });
+}

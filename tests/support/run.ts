@@ -1,0 +1,32 @@
+import type { JobDefinition } from "../../src/handlers/define.ts";
+import { registry } from "../../src/handlers/registry.ts";
+import type { TakenJob } from "../../src/job/job.ts";
+import type { Ending } from "../../src/job/outcome.ts";
+import { runJob } from "../../src/worker/run.ts";
+import { newJob } from "./factory.ts";
+import { handler } from "./handlers.ts";
+
+/** A job as a worker holds it, of which the database knows nothing. */
+export function taken(changes: Partial<TakenJob> = {}): TakenJob {
+  return { ...newJob(), leaseId: crypto.randomUUID(), attempt: 1, failures: 0, losses: 0, ...changes };
+}
+
+export interface RunOptions {
+  job?: Partial<TakenJob>;
+  definition?: Partial<JobDefinition>;
+  controller?: AbortController;
+  defaultTimeoutMs?: number;
+  random?: number;
+}
+
+/** Runs one attempt with this handler, with the dice in the middle. */
+export function run(work: JobDefinition["run"], options: RunOptions = {}): Promise<Ending | null> {
+  const { controller = new AbortController(), defaultTimeoutMs = 60_000, random = 0.5 } = options;
+  return runJob({
+    job: taken(options.job),
+    registry: registry([handler(work, options.definition)]),
+    controller,
+    defaultTimeoutMs,
+    random: () => random,
+  });
+}
