@@ -13,6 +13,9 @@ export interface Ending {
   jobId: string;
   attempt: number;
   leaseId: string;
+  queue: string;
+  kind: string;
+  priority: number;
   outcome: Outcome;
   /** How long the handler ran. */
   ranMs: number;

@@ -6,69 +6,96 @@ export type CancelAnswer = "cancelled" | "already_final" | "not_found";
 /**
  * Ends the next attempt of a job as `cancelled`, whether it waits or runs: one rule for both. The answer is
  * the truth: whoever ran the attempt finds it ended and drops what it did. It learns of it by a
- * notification, or at the next beat of its worker.
+ * notification, or at the next beat of its worker. With a `userId`, jobs of other users are not found.
  */
-export async function cancelJob(db: Database, id: string): Promise<CancelAnswer> {
-  for (;;) {
-    const { known, open, cancelled } = await cancelNextAttempt(db, id);
-    if (!known) return "not_found";
-    if (!open) return "already_final";
-    if (cancelled) {
-      await db.run((sql) => sql`select pg_notify(${CANCEL_CHANNEL}, ${id})`);
-      return "cancelled";
+export async function cancelJob(
+  db: Database,
+  id: string,
+  userId: string | null = null,
+): Promise<CancelAnswer> {
+  return (await cancelJobs(db, [id], userId)).get(id) ?? "not_found";
+}
+
+/** The same for many: each job by itself is cancelled or not. */
+export async function cancelJobs(
+  db: Database,
+  ids: readonly string[],
+  userId: string | null = null,
+): Promise<Map<string, CancelAnswer>> {
+  const answers = new Map<string, CancelAnswer>();
+  for (let asked = [...ids]; asked.length > 0; ) {
+    const rows = await cancelNextAttempts(db, asked, userId);
+    for (const { id, open, cancelled } of rows) {
+      if (cancelled || !open) answers.set(id, cancelled ? "cancelled" : "already_final");
     }
     // The attempt ended in this very moment. It may be retried, so the next one is cancelled instead.
+    asked = rows.filter((row) => row.open && !row.cancelled).map((row) => row.id);
   }
+  return answers;
 }
 
 /**
- * The job's place in `ready` is found by its lane and due time, which follow from the job and its last ending.
+ * A job's place in `ready` is found by its lane and due time, which follow from the job and its last ending.
  * A block that is being taken right now is left alone: take drops what has an ending.
  */
-async function cancelNextAttempt(db: Database, id: string) {
-  const [answer] = await db.run(
-    (sql) => sql<{ known: boolean; open: boolean; cancelled: boolean }[]>`
-    with next as materialized (
+async function cancelNextAttempts(db: Database, ids: readonly string[], userId: string | null) {
+  return await db.run(
+    (sql) => sql<{ id: string; open: boolean; cancelled: boolean }[]>`
+    with known as materialized (
       select jobs.id, jobs.queue, jobs.kind, jobs.priority, coalesce(last.attempt, 0) + 1 as attempt,
+        last.attempt is null or last.retry_at is not null as open,
         coalesce(last.retry_at, greatest(jobs.scheduled_at, jobs.created_at)) as run_at
       from jobsvc.jobs
       left join lateral (
         select attempt, retry_at from jobsvc.attempts where job_id = jobs.id order by attempt desc limit 1
       ) last on true
-      where jobs.id = ${id} and (last.attempt is null or last.retry_at is not null)
+      where jobs.id = any (${[...ids]}::uuid[]) and (${userId}::uuid is null or jobs.user_id = ${userId})
     ),
     ended as (
       insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at)
-      select next.id, next.attempt, 'cancelled', lease.worker_id, lease.leased_at, now()
-      from next
+      select known.id, known.attempt, 'cancelled', lease.worker_id, lease.leased_at, now()
+      from known
       left join lateral (
         select worker_id, leased_at
         from jobsvc.leases
-        where leases.attempt = next.attempt and next.id = any (leases.job_ids)
+        where leases.attempt = known.attempt and known.id = any (leases.job_ids)
         limit 1
       ) lease on true
+      where known.open
+      order by known.id
       on conflict do nothing
-      returning job_id
+      returning job_id as id, pg_notify(${CANCEL_CHANNEL}, job_id::text)
     ),
-    block as materialized (
-      select ready.id, ready.size
-      from next
+    place as materialized (
+      select ready.id, ready.size, known.id as job_id
+      from ended
+      join known using (id)
       join jobsvc.ready using (queue, kind, priority, run_at)
-      where next.id = any (ready.job_ids) and exists (select from ended)
+      where known.id = any (ready.job_ids)
+      order by ready.id
       for update of ready skip locked
     ),
+    block as (
+      select id, size, array_agg(job_id) as leaving from place group by id, size
+    ),
     emptied as (
-      delete from jobsvc.ready using block where ready.id = block.id and block.size = 1
+      delete from jobsvc.ready using block where ready.id = block.id and block.size = cardinality(block.leaving)
     ),
     shortened as (
-      update jobsvc.ready set job_ids = array_remove(ready.job_ids, ${id}::uuid)
+      update jobsvc.ready
+      set job_ids = array(
+        select job.id from unnest(ready.job_ids) with ordinality job (id, place)
+        where job.id <> all (block.leaving) order by job.place
+      )
       from block
-      where ready.id = block.id and block.size > 1
+      where ready.id = block.id and block.size > cardinality(block.leaving)
+    ),
+    tallied as (
+      insert into jobsvc.tallies (queue, kind, outcome, jobs)
+      select queue, kind, 'cancelled', count(*) from ended join known using (id) group by queue, kind
     )
-    select
-      exists (select from jobsvc.jobs where jobs.id = ${id}) as known,
-      exists (select from next) as open,
-      exists (select from ended) as cancelled`,
+    select known.id, known.open, ended.id is not null as cancelled
+    from known
+    left join ended using (id)`,
   );
-  return answer ?? { known: false, open: false, cancelled: false };
 }

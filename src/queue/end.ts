@@ -40,6 +40,9 @@ export async function endAttempts(
       from unnest(
         ${sorted.map((ending) => ending.jobId)}::uuid[],
         ${sorted.map((ending) => ending.attempt)}::int4[],
+        ${sorted.map((ending) => ending.queue)}::text[],
+        ${sorted.map((ending) => ending.kind)}::text[],
+        ${sorted.map((ending) => ending.priority)}::int2[],
         ${sorted.map((ending) => ending.outcome)}::text[],
         ${sorted.map((ending) => ending.ranMs)}::float8[],
         ${sorted.map((ending) => nowMs - ending.endedAtMs)}::float8[],
@@ -48,7 +51,9 @@ export async function endAttempts(
         ${sorted.map((ending) => ending.losses)}::int2[],
         ${sorted.map((ending) => ending.error && JSON.stringify(ending.error))}::text[],
         ${sorted.map((ending) => ending.result)}::text[]
-      ) as ending (job_id, attempt, outcome, ran_ms, age_ms, retry_after_ms, failures, losses, error, result)
+      ) as ending (
+        job_id, attempt, queue, kind, priority, outcome, ran_ms, age_ms, retry_after_ms, failures, losses, error, result
+      )
     ),
     ended as (
       insert into jobsvc.attempts (
@@ -66,13 +71,19 @@ export async function endAttempts(
     ),
     again as (
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, failures, losses, job_ids)
-      select job.queue, job.kind, job.priority, ended.retry_at, ended.attempt + 1, ending.failures, ending.losses,
-        array_agg(ended.job_id order by ended.job_id)
+      select queue, kind, priority, ended.retry_at, attempt + 1, failures, losses, array_agg(job_id order by job_id)
       from ended
       join ending using (job_id, attempt)
-      cross join lateral (select queue, kind, priority from jobsvc.jobs where jobs.id = ended.job_id limit 1) job
       where ended.retry_at is not null
-      group by job.queue, job.kind, job.priority, ended.retry_at, ended.attempt, ending.failures, ending.losses
+      group by queue, kind, priority, ended.retry_at, attempt, failures, losses
+    ),
+    tallied as (
+      insert into jobsvc.tallies (queue, kind, outcome, jobs)
+      select queue, kind, outcome, count(*)
+      from ended
+      join ending using (job_id, attempt)
+      where ended.retry_at is null
+      group by queue, kind, outcome
     ),
     given_back as (
       -- A lease that rescue holds right now is about to be deleted there; waiting for it could deadlock.

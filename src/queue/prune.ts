@@ -53,7 +53,7 @@ export async function pruneJobs(db: Database, { retention, limit, after }: Prune
       ) ending
     ),
     old as materialized (
-      select id
+      select id, queue, kind, outcome
       from last
       where retry_at is null
         and finished_at < now() - interval '1 hour' * case outcome
@@ -69,6 +69,13 @@ export async function pruneJobs(db: Database, { retention, limit, after }: Prune
     ),
     without_history as (
       delete from jobsvc.attempts where job_id in (select id from old)
+    ),
+    without_events as (
+      delete from jobsvc.events where job_id in (select id from old)
+    ),
+    tallied as (
+      insert into jobsvc.tallies (queue, kind, outcome, jobs)
+      select queue, kind, outcome, -count(*) from old group by queue, kind, outcome
     ),
     gone as (
       delete from jobsvc.jobs where id in (select id from old) returning id

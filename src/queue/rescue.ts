@@ -24,30 +24,21 @@ const SPREAD_MS = 1_000;
  * only slow, whoever inserts the ending first wins, and both agree afterwards.
  *
  * A poison job must not kill the fleet for ever, nor take its neighbours with it. Lost jobs come back as
- * blocks of one. Once lost twice they are suspects, and a process runs one suspect at a time (see `take.ts`);
- * when that process dies, the suspect is to blame, and the others it held are not counted as lost again.
+ * blocks of one. Once lost twice they are suspects, and a process runs one suspect at a time (see `take.ts`),
+ * so of all that a dying process held, only one can come to its third loss. Every loss counts, also beside a
+ * suspect: else a poison job that nobody suspects yet would let one innocent suspect after another die for it.
  * One loss alone makes no suspect: after an ordinary crash everything comes back at full speed.
  */
 export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Promise<Rescued> {
   const [rescued] = await db.run(
     (sql) => sql<Rescued[]>`
     with orphaned as materialized (
-      select *
+      select *, losses + 1 as losses_now
       from jobsvc.leases
       where not exists (select from jobsvc.workers where workers.id = leases.worker_id and expires_at > now())
-      order by losses, id
+      order by id
       limit ${limit}
       for update skip locked
-    ),
-    counted as (
-      select *,
-        losses + case
-          when losses < 2 and exists (
-            select from jobsvc.leases suspect where suspect.worker_id = orphaned.worker_id and suspect.losses >= 2
-          ) then 0
-          else 1
-        end as losses_now
-      from orphaned
     ),
     ended as (
       insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error)
@@ -64,7 +55,7 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
             else 'the worker that ran this attempt is gone'
           end
         )
-      from counted
+      from orphaned
       cross join unnest(job_ids) as job (id)
       order by job.id, attempt
       on conflict do nothing
@@ -75,8 +66,16 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
       select lost.queue, lost.kind, lost.priority, ended.retry_at, ended.attempt + 1, lost.failures, lost.losses_now,
         array[ended.job_id]
       from ended
-      join (select *, unnest(job_ids) as job_id from counted) lost using (job_id, attempt)
+      join (select *, unnest(job_ids) as job_id from orphaned) lost using (job_id, attempt)
       where ended.retry_at is not null
+    ),
+    tallied as (
+      insert into jobsvc.tallies (queue, kind, outcome, jobs)
+      select lost.queue, lost.kind, 'failed', count(*)
+      from ended
+      join (select *, unnest(job_ids) as job_id from orphaned) lost using (job_id, attempt)
+      where ended.retry_at is null
+      group by lost.queue, lost.kind
     ),
     freed as (
       delete from jobsvc.leases where id in (select id from orphaned)

@@ -31,6 +31,10 @@ export async function retryJob(db: Database, id: string): Promise<RetryAnswer> {
       ) failed
       where jobs.id = ${id}
       returning queue
+    ),
+    tallied as (
+      insert into jobsvc.tallies (queue, kind, outcome, jobs)
+      select jobs.queue, jobs.kind, reopened.outcome, -1 from reopened cross join jobsvc.jobs where jobs.id = ${id}
     )
     select exists (select from jobsvc.jobs where jobs.id = ${id}) as known, (select queue from again) as queue`,
   );
