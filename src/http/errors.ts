@@ -1,16 +1,13 @@
 import { Elysia, NotFoundError, ValidationError } from "elysia";
 import { isUnavailable } from "../db/deadline.ts";
 import type { Emit } from "../observability/events.ts";
-import { Problem, problemResponse } from "./problem.ts";
+import { internal, Problem, problemResponse } from "./problem.ts";
 import type { RouteTable } from "./route_table.ts";
 
 /** A restart of Postgres takes about a second. */
 const RETRY_AFTER_S = 2;
 
-/**
- * The one place where an error becomes an answer. What is not foreseen is told to the log in full and to the
- * client not at all: a message may hold SQL, a host name or a secret.
- */
+/** The one place where an error becomes an answer. */
 export function errors(emit: Emit, routes: RouteTable) {
   return new Elysia({ name: "errors" }).onError({ as: "global" }, ({ error, path, request, set }) => {
     const requestId = String(set.headers["x-request-id"]);
@@ -29,5 +26,5 @@ function problemOf(error: unknown): Problem | undefined {
     const headers = { "retry-after": String(RETRY_AFTER_S) };
     return new Problem("unavailable", "the database cannot be reached", { headers });
   }
-  return new Problem("internal", "it was logged under this request's id");
+  return internal();
 }

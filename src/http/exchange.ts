@@ -1,5 +1,6 @@
 import { Elysia } from "elysia";
 import type { Emit } from "../observability/events.ts";
+import { internal, problemResponse } from "./problem.ts";
 
 /** What fits into a log line, a header and a URI without quoting. */
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._~-]{1,128}$/;
@@ -21,8 +22,7 @@ export function exchange(emit: Emit) {
   return new Elysia({ name: "exchange" })
     .wrap((handle) => async (request: Request) => {
       const startedAt = performance.now();
-      // Elysia's type for what it hands over here is wrong.
-      const response = (await handle(request)) as unknown as Response;
+      const response = await answerTo(request, handle);
       report(request, response, performance.now() - startedAt);
       return response;
     })
@@ -30,6 +30,17 @@ export function exchange(emit: Emit) {
       Object.assign(set.headers, SECURITY_HEADERS);
       set.headers["x-request-id"] = requestId(request);
     });
+
+  /** Elysia trips over a handler that throws `undefined`; and its type for the function given to us is wrong. */
+  async function answerTo(request: Request, handle: (request: Request) => unknown): Promise<Response> {
+    try {
+      return (await handle(request)) as Response;
+    } catch (error) {
+      const id = requestId(request);
+      emit("request.failed", { request_id: id, error });
+      return problemResponse(internal({ ...SECURITY_HEADERS, "x-request-id": id }), id);
+    }
+  }
 
   function report(request: Request, response: Response, ms: number) {
     const path = pathOf(request);

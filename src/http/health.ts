@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { Problem } from "./problem.ts";
-import { ProblemBody, problems } from "./schemas.ts";
+import { answered, ProblemBody, problems } from "./schemas.ts";
 
 export interface Readiness {
   ready: boolean;
@@ -13,7 +13,7 @@ export interface HealthParts {
   readiness(): Promise<Readiness>;
 }
 
-const Health = Type.Object(
+const Health = answered(
   {
     status: Type.Literal("ok"),
     version: Type.String(),
@@ -22,7 +22,7 @@ const Health = Type.Object(
   { $id: "Health", description: "The process answers." },
 );
 
-const Ready = Type.Object(
+const Ready = answered(
   {
     status: Type.Literal("ready"),
     checks: Type.Object(

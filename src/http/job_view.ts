@@ -3,7 +3,7 @@ import type { StoredError } from "../job/errors.ts";
 import { OUTCOMES } from "../job/outcome.ts";
 import { JOB_STATES, JOB_STATUSES, statusOf } from "../job/states.ts";
 import type { AttemptRecord, JobRecord } from "../queue/read.ts";
-import { instant, name, nullable, open, uuid, word } from "./schemas.ts";
+import { answered, instant, name, nullable, open, uuid, word } from "./schemas.ts";
 
 const JobError = Type.Recursive(
   (Cause) =>
@@ -21,7 +21,7 @@ const JobError = Type.Recursive(
   { $id: "JobError", description: "What a handler threw." },
 );
 
-const Attempt = Type.Object(
+const Attempt = answered(
   {
     attempt: Type.Integer({ minimum: 1, description: "The number of the try." }),
     outcome: nullable(word(OUTCOMES), "How it ended; null while it runs."),
@@ -35,7 +35,7 @@ const Attempt = Type.Object(
   { $id: "Attempt", description: "One try to do the job." },
 );
 
-export const JobView = Type.Object(
+export const JobView = answered(
   {
     job_id: uuid("Made by the service; a later job has a greater id."),
     user_id: uuid("Whose job it is."),

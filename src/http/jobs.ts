@@ -1,4 +1,3 @@
-import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { Database } from "../db/connect.ts";
 import { cancelJob } from "../queue/cancel.ts";
@@ -9,7 +8,7 @@ import { NewJobBody, readNewJob } from "./new_job.ts";
 import { type CheckPayload, MAX_JOB_BYTES } from "./payload.ts";
 import { notFound, Problem } from "./problem.ts";
 import { readJson } from "./request_body.ts";
-import { JobId, ProblemBody, problems, uuid } from "./schemas.ts";
+import { answered, JobId, ProblemBody, problems, uuid } from "./schemas.ts";
 
 export interface JobParts {
   db: Database;
@@ -17,7 +16,7 @@ export interface JobParts {
   checkPayload: CheckPayload;
 }
 
-const CreatedJob = Type.Object(
+const CreatedJob = answered(
   { job_id: uuid("The job's id.") },
   { $id: "CreatedJob", description: "The job is committed." },
 );

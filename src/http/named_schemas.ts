@@ -23,6 +23,10 @@ export function namedSchemas(schemas: Record<string, Schema>): Record<string, Sc
   }
 
   for (const schema of Object.values(schemas)) referring(schema);
+  for (const schema of Object.values(named)) {
+    // The default of JSON Schema; spelled out, it makes generated types accept any misspelt member.
+    if (schema.additionalProperties === true) delete schema.additionalProperties;
+  }
   return Object.fromEntries(Object.entries(named).sort());
 }
 

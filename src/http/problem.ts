@@ -47,6 +47,11 @@ export class Problem extends Error {
   }
 }
 
+/** Something that was not foreseen. The log has all of it, the client nothing: it may hold SQL, a host or a secret. */
+export function internal(headers: Record<string, string> = {}): Problem {
+  return new Problem("internal", "it was logged under this request's id", { headers });
+}
+
 /** The answer of RFC 9457. `instance` is the request's id, by which the log finds it again. */
 export function problemResponse(problem: Problem, requestId: string): Response {
   const { status, title } = KINDS[problem.kind];

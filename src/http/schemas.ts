@@ -1,6 +1,6 @@
 // Elysia registers the formats that the schemas name (`uuid`, `date-time`); without them every check fails.
 import "elysia";
-import { type TSchema, Type } from "@sinclair/typebox";
+import { type ObjectOptions, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import { NAME_PATTERN } from "../job/job.ts";
 
 // A schema with an `$id` is a component of the OpenAPI document under that name, wherever it is used.
@@ -31,9 +31,16 @@ export const open = (description: string) => Type.Object({}, { additionalPropert
 export const word = <Word extends string>(words: readonly Word[], description?: string) =>
   Type.Unsafe<Word>(Type.String({ enum: [...words], ...(description && { description }) }));
 
+/**
+ * What the service answers. It may grow, so clients must not mind members that they do not know. This has to
+ * be said aloud: Elysia closes a schema that says nothing, and only once a request has come.
+ */
+export const answered = <Properties extends TProperties>(properties: Properties, options: ObjectOptions) =>
+  Type.Object(properties, { ...options, additionalProperties: true });
+
 export const JobId = Type.Object({ id: uuid("The job's id, as it was answered when it was created.") });
 
-export const ProblemBody = Type.Object(
+export const ProblemBody = answered(
   {
     type: Type.String({
       format: "uri",
@@ -45,13 +52,10 @@ export const ProblemBody = Type.Object(
     instance: Type.String({ description: "The id of the request, as in X-Request-Id." }),
     errors: Type.Optional(
       Type.Array(
-        Type.Object(
-          {
-            pointer: Type.String({ description: "JSON pointer (RFC 6901) into the body." }),
-            detail: Type.String(),
-          },
-          { additionalProperties: false },
-        ),
+        Type.Object({
+          pointer: Type.String({ description: "JSON pointer (RFC 6901) into the body." }),
+          detail: Type.String(),
+        }),
         { description: "Each fault by itself, where there can be several." },
       ),
     ),

@@ -1,8 +1,6 @@
 import type { AnyElysia } from "elysia";
 import type { Service } from "../lifecycle/service.ts";
-import type { Emit } from "../observability/events.ts";
 import { type AppParts, createApp, createProbeApp, type ProbeParts } from "./app.ts";
-import { Problem, problemResponse } from "./problem.ts";
 
 interface Address {
   host: string;
@@ -33,11 +31,7 @@ const IDLE_TIMEOUT_S = 30;
 /** Each route has a limit of its own and answers 413 in our words; this one only stands behind a route that forgot. */
 const MAX_BODY_BYTES = 1024 ** 3;
 
-function listening(
-  name: string,
-  create: () => AnyElysia,
-  { host, port, emit }: Address & { emit: Emit },
-): HttpServer {
+function listening(name: string, create: () => AnyElysia, { host, port }: Address): HttpServer {
   let server: Bun.Server<undefined> | undefined;
 
   return {
@@ -47,15 +41,16 @@ function listening(
     },
     async start() {
       const app = create();
-      // Not by `app.listen`: it answers some routes without the app's hooks, and shares its port with other processes.
+      // Not by `app.listen`, which answers some routes without the hooks of the app.
       server = Bun.serve({
         hostname: host,
         port,
         idleTimeout: IDLE_TIMEOUT_S,
         maxRequestBodySize: MAX_BODY_BYTES,
         development: false,
+        // Outside of development Bun shares a port that is taken, and each process would get some of the requests.
+        reusePort: false,
         fetch: (request) => app.fetch(withHost(request)),
-        error: (error) => failed(error, emit),
       });
       app.server = server;
     },
@@ -69,11 +64,4 @@ function listening(
 /** HTTP/1.0 needs no Host, and some load balancers send none; but the router looks for the path behind one. */
 function withHost(request: Request): Request {
   return request.url.startsWith("/") ? new Request(`http://localhost${request.url}`, request) : request;
-}
-
-/** What went wrong outside of the app, which answers its own errors. */
-function failed(error: unknown, emit: Emit): Response {
-  const requestId = Bun.randomUUIDv7();
-  emit("request.failed", { request_id: requestId, error });
-  return problemResponse(new Problem("internal", "it was logged under this request's id"), requestId);
 }

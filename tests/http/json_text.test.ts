@@ -1,0 +1,75 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import { memberText, tooDeep } from "../../src/http/json_text.ts";
+
+describe("memberText", () => {
+  const TEXTS: [why: string, text: string, member: string][] = [
+    ["a number too large for a double", '{"payload":1e400}', "1e400"],
+    ["an integer of twenty digits", '{"payload":12345678901234567890}', "12345678901234567890"],
+    ["equal names below", '{"payload":{"a":1,"a":2}}', '{"a":1,"a":2}'],
+    ["spaces and line ends", '{ "payload" :\n [ 1 , 2 ] \n, "x":1}', "[ 1 , 2 ]"],
+    ["brackets in texts", '{"a":"}{][","payload":["]","}"],"b":1}', '["]","}"]'],
+    ["quotes in texts", '{"a":"\\"payload\\":1","payload":"\\\\"}', '"\\\\"'],
+    ["the name of a member as a text", '{"a":"payload","payload":true}', "true"],
+    ["the name further down", '{"a":{"payload":1},"payload":2}', "2"],
+    ["an escaped name", '{"pay\\u006coad":null}', "null"],
+    ["equal names: the last counts", '{"payload":1,"payload":2}', "2"],
+    ["the last member", '{"a":1,"payload":-0.0e-5}', "-0.0e-5"],
+  ];
+
+  test.each(TEXTS)("%s", (_, text, member) => {
+    expect(JSON.parse(text)).toHaveProperty("payload");
+    expect(memberText(text, "payload")).toBe(member);
+  });
+
+  test("there is none", () => {
+    expect(memberText('{"a":{"payload":1}}', "payload")).toBeUndefined();
+    expect(memberText("{}", "payload")).toBeUndefined();
+  });
+
+  test("whatever surrounds it, the member comes out as it stands", () => {
+    const json = fc.json({ maxDepth: 5 });
+    fc.assert(
+      fc.property(fc.array(fc.tuple(fc.string(), json)), json, fc.nat(), (others, payload, place) => {
+        const members = others
+          .filter(([name]) => name !== "payload")
+          .map(([name, value]) => `${JSON.stringify(name)} : ${value}`);
+        members.splice(place % (members.length + 1), 0, `"payload":\t${payload}`);
+        expect(memberText(`{${members.join(" ,\n")}}`, "payload")).toBe(payload);
+      }),
+    );
+  });
+});
+
+describe("tooDeep", () => {
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+
+  test("counts levels, and names the member", () => {
+    expect(tooDeep(nested(3), 3)).toBeUndefined();
+    expect(tooDeep(nested(4), 3)).toEqual({ member: undefined, closed: true });
+    expect(tooDeep(`{"a":${nested(2)},"b~/":${nested(3)},"c":1}`, 3)).toEqual({
+      member: "b~/",
+      closed: true,
+    });
+    expect(tooDeep('{"a":{"b":[{"c":1}]}}', 3)).toEqual({ member: "a", closed: true });
+  });
+
+  test("brackets in texts are no levels", () => {
+    expect(tooDeep(`["${"[".repeat(100)}\\"[[[["]`, 3)).toBeUndefined();
+  });
+
+  test("what stays open is no JSON", () => {
+    expect(tooDeep("[".repeat(100), 3)?.closed).toBe(false);
+    expect(tooDeep('[{"":'.repeat(100), 3)?.closed).toBe(false);
+  });
+
+  test("agrees with a recursive count on any JSON", () => {
+    const depthOf = (value: unknown): number =>
+      typeof value === "object" && value !== null ? 1 + Math.max(0, ...Object.values(value).map(depthOf)) : 0;
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 8 }), fc.integer({ min: 0, max: 8 }), (text, limit) => {
+        expect(tooDeep(text, limit) !== undefined).toBe(depthOf(JSON.parse(text)) > limit);
+      }),
+    );
+  });
+});

@@ -1,0 +1,120 @@
+import { beforeAll, describe, expect, test } from "bun:test";
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { request, SEED_REQUEST, testApp } from "./client.ts";
+
+interface Operation {
+  operationId: string;
+  summary: string;
+  description: string;
+  tags: string[];
+  security: object[];
+  requestBody?: { content: Record<string, { example: unknown }> };
+  responses: Record<string, { description: string; content: Record<string, { schema: { $ref: string } }> }>;
+}
+
+interface Document {
+  openapi: string;
+  info: { version: string; license: object };
+  servers: object[];
+  paths: Record<string, Record<string, Operation>>;
+  components: { schemas: Record<string, object>; securitySchemes: object };
+}
+
+const { app } = testApp();
+let text: string;
+let document: Document;
+let operations: (Operation & { method: string; path: string })[];
+
+beforeAll(async () => {
+  text = await (await request(app, "GET", "/openapi.json")).text();
+  document = JSON.parse(text);
+  operations = Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({
+      ...operation,
+      method: method.toUpperCase(),
+      path,
+    })),
+  );
+});
+
+describe("the OpenAPI document", () => {
+  test("is valid", async () => {
+    expect(document.openapi).toBe("3.1.0");
+    expect(await new Validator().validate(JSON.parse(text))).toEqual({ valid: true });
+  });
+
+  test("describes every route there is, and no other", () => {
+    const hidden = new Set(app.routes.filter(({ hooks }) => hooks.detail?.hide).map(({ path }) => path));
+    expect([...hidden].sort()).toEqual([
+      "/",
+      "/openapi.json",
+      "/swagger",
+      "/swagger/start.js",
+      "/swagger/swagger-ui-bundle.js",
+      "/swagger/swagger-ui.css",
+    ]);
+    const routes = app.routes
+      .filter(({ path }) => !hidden.has(path))
+      .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
+    expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(routes.sort());
+  });
+
+  test("gives each operation a name of its own, a title and a text", () => {
+    const names = operations.map(({ operationId }) => operationId);
+    expect(new Set(names).size).toBe(names.length);
+    for (const { operationId, summary, description, tags } of operations) {
+      expect(operationId).toMatch(/^[a-z][A-Za-z]+$/);
+      expect(summary).not.toBeEmpty();
+      expect(description).not.toBeEmpty();
+      expect(tags).toHaveLength(1);
+    }
+  });
+
+  test("names its schemas, refers to them, and leaves nothing of the generator's", () => {
+    expect(Object.keys(document.components.schemas)).toEqual([
+      "Attempt",
+      "CreatedJob",
+      "Health",
+      "Job",
+      "JobError",
+      "NewJob",
+      "Problem",
+      "Readiness",
+    ]);
+    for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g))
+      expect(document.components.schemas).toHaveProperty(name!);
+    expect(text).not.toMatch(/\$id|multipart|text\/plain|patternProperties/);
+  });
+
+  test("lists every refusal as a problem, and what else may happen to each operation", () => {
+    for (const { path, responses } of operations) {
+      for (const [status, { content }] of Object.entries(responses)) {
+        const type = Number(status) < 400 ? "application/json" : "application/problem+json";
+        expect(Object.keys(content)).toEqual([type]);
+        if (Number(status) >= 400) expect(content[type]!.schema.$ref).toEndWith("/Problem");
+      }
+      expect(responses).toHaveProperty("500");
+      if (path.startsWith("/api/jobs")) expect(Object.keys(responses)).toContainValues(["401", "503"]);
+      if (path.includes("{id}")) expect(responses).toHaveProperty("404");
+    }
+    const create = document.paths["/api/jobs/create"]!.post!;
+    expect(Object.keys(create.responses)).toEqual(["201", "400", "401", "413", "415", "422", "500", "503"]);
+  });
+
+  test("has the seed's example, which the service takes", async () => {
+    const { example } = document.paths["/api/jobs/create"]!.post!.requestBody!.content["application/json"]!;
+    expect(example).toEqual(SEED_REQUEST);
+  });
+
+  test("says what needs a key", () => {
+    expect(document.components.securitySchemes).toMatchObject({ key: { type: "http", scheme: "bearer" } });
+    for (const { path, security } of operations)
+      expect(security).toEqual(path.startsWith("/api/jobs") ? [{ key: [] }, {}] : []);
+  });
+
+  test("tells the version and the licence, and points to no other host", () => {
+    expect(document.info).toMatchObject({ version: "1.2.3", license: { identifier: "MIT" } });
+    expect(document.servers).toMatchObject([{ url: "/" }]);
+    expect(text).not.toMatch(/https?:\/\//);
+  });
+});
