@@ -69,6 +69,14 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
       join (select *, unnest(job_ids) as job_id from orphaned) lost using (job_id, attempt)
       where ended.retry_at is not null
     ),
+    tallied as (
+      insert into jobsvc.tallies (queue, kind, outcome, jobs)
+      select lost.queue, lost.kind, 'failed', count(*)
+      from ended
+      join (select *, unnest(job_ids) as job_id from orphaned) lost using (job_id, attempt)
+      where ended.retry_at is null
+      group by lost.queue, lost.kind
+    ),
     freed as (
       delete from jobsvc.leases where id in (select id from orphaned)
     ),
