@@ -11,10 +11,11 @@ const ROOMS: Record<string, readonly string[]> = {
   db: ["job"],
   "db/embedded": ["db", "lifecycle"],
   queue: ["db", "job"],
+  access: ["db", "job"],
   dashboard: ["queue", "db", "job"],
   maintenance: ["queue", "db", "lifecycle", "observability", "job"],
   worker: ["queue", "db", "handlers", "lifecycle", "observability", "job"],
-  http: ["dashboard", "queue", "db", "lifecycle", "observability", "job"],
+  http: ["dashboard", "access", "queue", "db", "lifecycle", "observability", "job"],
 };
 
 /** The files beside the rooms put the process together: they know every room, and no room knows them. */

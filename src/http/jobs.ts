@@ -1,8 +1,13 @@
 import { Elysia } from "elysia";
+import { recordAudit } from "../access/audit.ts";
+import type { Principal } from "../access/principal.ts";
 import type { Database } from "../db/connect.ts";
 import { cancelJob } from "../queue/cancel.ts";
 import type { Inserter } from "../queue/inserter.ts";
 import { readJob } from "../queue/read.ts";
+import { needs, principalOf } from "./auth.ts";
+import { boundFaults } from "./bound.ts";
+import { invalid } from "./field_errors.ts";
 import { JobView, jobJson } from "./job_view.ts";
 import { NewJobBody, readNewJob } from "./new_job.ts";
 import { type CheckPayload, MAX_JOB_BYTES } from "./payload.ts";
@@ -28,16 +33,19 @@ export function jobRoutes({ db, inserter, checkPayload }: JobParts) {
       "/create",
       async ({ request, set }) => {
         const job = readNewJob(await readJson(request, MAX_JOB_BYTES), checkPayload);
+        const faults = boundFaults(principalOf(request), job.userId);
+        if (faults.length > 0) throw invalid(faults);
         await inserter.insert(job);
         set.status = 201;
         set.headers.location = `/api/jobs/${job.id}`;
         return { job_id: job.id };
       },
       {
+        beforeHandle: needs("jobs:write"),
         // The body is read and checked by hand: its payload is kept as text, and its size and depth before all else.
         parse: "none",
         body: "NewJob",
-        response: { 201: "CreatedJob", ...problems(400, 401, 413, 415, 422, 500, 503) },
+        response: { 201: "CreatedJob", ...problems(400, 401, 403, 413, 415, 422, 429, 500, 503) },
         detail: {
           operationId: "createJob",
           summary: "Create a job",
@@ -45,9 +53,10 @@ export function jobRoutes({ db, inserter, checkPayload }: JobParts) {
         },
       },
     )
-    .get("/:id", async ({ params }) => jobAnswer(db, params.id), {
+    .get("/:id", async ({ params, request }) => jobAnswer(db, params.id, principalOf(request)), {
+      beforeHandle: needs("jobs:read"),
       params: JobId,
-      response: { 200: "Job", ...problems(401, 404, 500, 503) },
+      response: { 200: "Job", ...problems(401, 403, 404, 429, 500, 503) },
       detail: {
         operationId: "getJob",
         summary: "Read a job",
@@ -56,15 +65,18 @@ export function jobRoutes({ db, inserter, checkPayload }: JobParts) {
     })
     .post(
       "/:id/cancel",
-      async ({ params }) => {
-        const answer = await cancelJob(db, params.id);
+      async ({ params, request }) => {
+        const principal = principalOf(request);
+        const answer = await cancelJob(db, params.id, principal.userId);
         if (answer === "not_found") throw notFound();
-        if (answer === "already_final") throw await alreadyFinal(db, params.id);
-        return jobAnswer(db, params.id);
+        if (answer === "already_final") throw await alreadyFinal(db, params.id, principal);
+        await recordAudit(db, { principal, action: "job.cancel", jobId: params.id });
+        return jobAnswer(db, params.id, principal);
       },
       {
+        beforeHandle: needs("jobs:manage"),
         params: JobId,
-        response: { 200: "Job", ...problems(401, 404, 409, 500, 503) },
+        response: { 200: "Job", ...problems(401, 403, 404, 409, 429, 500, 503) },
         detail: {
           operationId: "cancelJob",
           summary: "Cancel a job",
@@ -75,13 +87,13 @@ export function jobRoutes({ db, inserter, checkPayload }: JobParts) {
     );
 }
 
-async function jobAnswer(db: Database, id: string): Promise<Response> {
-  const job = await readJob(db, id);
+async function jobAnswer(db: Database, id: string, { userId }: Principal): Promise<Response> {
+  const job = await readJob(db, id, userId);
   if (job === undefined) throw notFound();
   return new Response(jobJson(job), { headers: { "content-type": "application/json" } });
 }
 
-async function alreadyFinal(db: Database, id: string): Promise<Problem> {
-  const job = await readJob(db, id);
+async function alreadyFinal(db: Database, id: string, { userId }: Principal): Promise<Problem> {
+  const job = await readJob(db, id, userId);
   return job ? new Problem("already_final", `the job is ${job.state} already`) : notFound();
 }

@@ -8,12 +8,14 @@ export interface FieldError {
 const KINDS = {
   malformed: { status: 400, title: "The request cannot be read" },
   unauthorized: { status: 401, title: "A valid API key is needed" },
+  forbidden: { status: 403, title: "This API key may not do that" },
   not_found: { status: 404, title: "There is nothing here" },
   method_not_allowed: { status: 405, title: "This address does not take that method" },
   already_final: { status: 409, title: "The job has already ended" },
   too_large: { status: 413, title: "The request is too large" },
   unsupported_media_type: { status: 415, title: "The body must be JSON in UTF-8" },
   invalid: { status: 422, title: "The request is not valid" },
+  too_many_requests: { status: 429, title: "Too many requests" },
   internal: { status: 500, title: "Something went wrong here" },
   unavailable: { status: 503, title: "The service cannot answer right now" },
 } as const;

@@ -48,7 +48,12 @@ type AttemptRow = {
 
 type JobRow = Omit<JobRecord, "attempts"> & { attempts: AttemptRow[] };
 
-export async function readJob(db: Database, id: string): Promise<JobRecord | undefined> {
+/** With a `userId`, jobs of other users are not there. */
+export async function readJob(
+  db: Database,
+  id: string,
+  userId: string | null = null,
+): Promise<JobRecord | undefined> {
   const [row] = await db.run(
     (sql) => sql<JobRow[]>`
     select jobs.id, jobs.kind, jobs.queue, jobs.priority, jobs.user_id as "userId", jobs.resource_id as "resourceId",
@@ -75,7 +80,7 @@ export async function readJob(db: Database, id: string): Promise<JobRecord | und
       ) attempt
       left join lateral (select name from jobsvc.workers where workers.id = attempt.worker_id) worker on true
     ) ended
-    where jobs.id = ${id}`,
+    where jobs.id = ${id} and (${userId}::uuid is null or jobs.user_id = ${userId})`,
   );
   return row && { ...row, attempts: row.attempts.map(attemptRecord) };
 }

@@ -98,7 +98,18 @@ describe("the OpenAPI document", () => {
       if (path.includes("{id}")) expect(responses).toHaveProperty("404");
     }
     const create = document.paths["/api/jobs/create"]!.post!;
-    expect(Object.keys(create.responses)).toEqual(["201", "400", "401", "413", "415", "422", "500", "503"]);
+    expect(Object.keys(create.responses)).toEqual([
+      "201",
+      "400",
+      "401",
+      "403",
+      "413",
+      "415",
+      "422",
+      "429",
+      "500",
+      "503",
+    ]);
   });
 
   test("has the seed's example, which the service takes", async () => {

@@ -1,0 +1,15 @@
+import { ALL_SCOPES, type Scope } from "./scopes.ts";
+
+/** On whose behalf a request is made. */
+export interface Principal {
+  /** The key in the database that was presented; null for a key of the settings, and where none is needed. */
+  keyId: string | null;
+  /** Who owns idempotency keys, and whose calls are counted against a limit. */
+  owner: string;
+  /** Bound to this user: sees and touches only that user's jobs. */
+  userId: string | null;
+  scopes: ReadonlySet<Scope>;
+}
+
+/** Everybody, on a service that only its own machine can reach and that knows no key. */
+export const ANYBODY: Principal = { keyId: null, owner: "anybody", userId: null, scopes: ALL_SCOPES };
