@@ -1,5 +1,6 @@
 import tables from "../../drizzle/0000_tables.sql" with { type: "text" };
 import statesAndStorage from "../../drizzle/0001_states_and_storage.sql" with { type: "text" };
+import runningJobs from "../../drizzle/0003_running_jobs.sql" with { type: "text" };
 import wholeApi from "../../drizzle/0002_whole_api.sql" with { type: "text" };
 
 export interface Migration {
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 0, name: "tables", sql: tables },
   { number: 1, name: "states_and_storage", sql: statesAndStorage },
   { number: 2, name: "whole_api", sql: wholeApi },
+  { number: 3, name: "running_jobs", sql: runningJobs },
 ];

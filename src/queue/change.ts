@@ -1,0 +1,90 @@
+import type { Database } from "../db/connect.ts";
+
+export interface JobChange {
+  priority?: number;
+  /** Null: as soon as possible. */
+  scheduledAt?: Date | null;
+}
+
+export type ChangeAnswer = "changed" | "not_waiting" | "not_found";
+
+/**
+ * Changes the priority or the due time of a job while it waits: takes it out of its block and puts it back as a
+ * block of its own. A first attempt keeps its time in the job, a later one in the ending before it, so that its
+ * place can be found again. Waits for a take that holds the block; what was taken meanwhile no longer waits.
+ */
+export async function changeJob(
+  db: Database,
+  id: string,
+  change: JobChange,
+  userId: string | null = null,
+): Promise<ChangeAnswer> {
+  const reschedules = change.scheduledAt !== undefined;
+  const [answer] = await db.run(
+    (sql) => sql<{ known: boolean; changed: boolean }[]>`
+    with waiting as materialized (
+      select jobs.id, jobs.queue, jobs.kind, jobs.priority, jobs.created_at, jobs.scheduled_at, last.attempt as ended,
+        coalesce(last.retry_at, greatest(jobs.scheduled_at, jobs.created_at)) as run_at
+      from jobsvc.jobs
+      left join lateral (
+        select attempt, retry_at from jobsvc.attempts where job_id = jobs.id order by attempt desc limit 1
+      ) last on true
+      where jobs.id = ${id} and (${userId}::uuid is null or jobs.user_id = ${userId})
+        and (last.attempt is null or last.retry_at is not null)
+    ),
+    block as materialized (
+      select ready.*
+      from waiting
+      join jobsvc.ready using (queue, kind, priority, run_at)
+      where waiting.id = any (ready.job_ids)
+      for update of ready
+    ),
+    target as materialized (
+      select waiting.ended, coalesce(${change.priority ?? null}::int2, waiting.priority) as priority,
+        case
+          when not ${reschedules}::boolean then waiting.scheduled_at
+          else ${change.scheduledAt ?? null}::timestamptz
+        end as scheduled_at,
+        case
+          when not ${reschedules}::boolean then waiting.run_at
+          when waiting.ended is null then greatest(${change.scheduledAt ?? null}::timestamptz, waiting.created_at)
+          else greatest(${change.scheduledAt ?? null}::timestamptz, now())
+        end as run_at
+      from waiting
+      where exists (select from block)
+    ),
+    emptied as (
+      delete from jobsvc.ready using block where ready.id = block.id and block.size = 1
+    ),
+    shortened as (
+      update jobsvc.ready set job_ids = array_remove(ready.job_ids, ${id}::uuid)
+      from block
+      where ready.id = block.id and block.size > 1
+    ),
+    placed as (
+      insert into jobsvc.ready (queue, kind, priority, run_at, attempt, failures, losses, job_ids)
+      select block.queue, block.kind, target.priority, target.run_at, block.attempt, block.failures, block.losses,
+        array[${id}::uuid]
+      from block
+      cross join target
+    ),
+    asked as (
+      update jobsvc.jobs set priority = target.priority, scheduled_at = target.scheduled_at
+      from target
+      where jobs.id = ${id}
+      returning jobs.id
+    ),
+    postponed as (
+      update jobsvc.attempts set retry_at = target.run_at
+      from target
+      where attempts.job_id = ${id} and attempts.attempt = target.ended
+    )
+    select
+      exists (
+        select from jobsvc.jobs where id = ${id} and (${userId}::uuid is null or user_id = ${userId})
+      ) as known,
+      exists (select from asked) as changed`,
+  );
+  if (!answer?.known) return "not_found";
+  return answer.changed ? "changed" : "not_waiting";
+}
