@@ -1,11 +1,6 @@
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import type { JobDefinition } from "./define.ts";
-
-/** What is wrong with a payload, and where: `pointer` is a JSON Pointer into it. */
-export interface PayloadProblem {
-  pointer: string;
-  detail: string;
-}
+import { type PayloadProblem, payloadProblems } from "./payload_problems.ts";
 
 export interface Registry {
   kinds: readonly string[];
@@ -13,9 +8,6 @@ export interface Registry {
   /** Nothing is wrong with the payload of a kind that is not known here: a worker that knows it will judge it. */
   checkPayload(kind: string, payload: unknown): PayloadProblem[];
 }
-
-/** One list is enough to find the mistake; a hostile payload could have thousands. */
-const MAX_PROBLEMS = 20;
 
 /** The table kind → handler. Throws when two handlers claim one kind. */
 export function registry(definitions: readonly JobDefinition[]): Registry {
@@ -33,9 +25,7 @@ export function registry(definitions: readonly JobDefinition[]): Registry {
     checkPayload(kind, payload) {
       const check = known.get(kind)?.check;
       if (!check || check.Check(payload)) return [];
-      return [...check.Errors(payload)]
-        .slice(0, MAX_PROBLEMS)
-        .map(({ path, message }) => ({ pointer: path, detail: message }));
+      return payloadProblems(check.Errors(payload));
     },
   };
 }
