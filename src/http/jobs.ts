@@ -35,7 +35,7 @@ export function jobRoutes({ db, inserter, checkPayload }: JobParts) {
         const job = readNewJob(await readJson(request, MAX_JOB_BYTES), checkPayload);
         const faults = boundFaults(principalOf(request), job.userId);
         if (faults.length > 0) throw invalid(faults);
-        await inserter.insert(job);
+        await inserter.insert([job]);
         set.status = 201;
         set.headers.location = `/api/jobs/${job.id}`;
         return { job_id: job.id };

@@ -1,22 +1,32 @@
 import { arrayLiteral } from "../db/arrays.ts";
-import type { Database } from "../db/connect.ts";
+import type { Database, Sql } from "../db/connect.ts";
 import type { NewJob } from "../job/job.ts";
+import type { Claim } from "./claim.ts";
 
 /** A block is locked, taken and cut as one row: larger ones would make takers wait for each other. */
 const MAX_BLOCK_SIZE = 1_000;
 
+/** Jobs that are inserted at most once, however often the request for them is repeated. */
+export interface ClaimedJobs extends Claim {
+  jobIds: readonly string[];
+}
+
 /**
  * Inserts jobs, all or none, and one block for each group of them that waits together. Answers the ids
  * that this call inserted: an id that is already there is left alone, so a repeat after an unknown
- * answer changes nothing.
+ * answer changes nothing, and so are all jobs whose claim somebody has made before.
  *
- * Guarantees: a job and its place in `ready` become visible at once; it is due at `scheduledAt`, never
+ * Guarantees: a job, its place in `ready` and its claim become visible at once; it is due at `scheduledAt`, never
  * earlier, and never in the past, else it would sort before jobs that have waited longer.
  */
-export async function insertJobs(db: Database, jobs: readonly NewJob[]): Promise<string[]> {
+export async function insertJobs(
+  db: Database,
+  jobs: readonly NewJob[],
+  claims: readonly ClaimedJobs[] = [],
+): Promise<string[]> {
   const rows = await db.run(
     (sql) => sql<{ id: string }[]>`
-    with inserted as (
+    with ${claiming(sql, claims)} inserted as (
       insert into jobsvc.jobs (
         id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
       )
@@ -38,11 +48,13 @@ export async function insertJobs(db: Database, jobs: readonly NewJob[]): Promise
       ) as job (
         id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
       )
+      ${unlessClaimedBefore(sql, claims)}
       on conflict (id) do nothing
       returning id, queue, kind, priority, greatest(scheduled_at, created_at) as run_at
     ),
     numbered as (
-      select *, (row_number() over (partition by queue, kind, priority, run_at order by id) - 1) / ${MAX_BLOCK_SIZE}::int as block
+      select *, (row_number() over (partition by queue, kind, priority, run_at order by id) - 1)
+        / ${MAX_BLOCK_SIZE}::int as block
       from inserted
     ),
     blocks as (
@@ -55,4 +67,34 @@ export async function insertJobs(db: Database, jobs: readonly NewJob[]): Promise
     select id from inserted`,
   );
   return rows.map((row) => row.id);
+}
+
+/** An idempotency key is claimed in the statement that inserts its jobs: no crash can come between the two. */
+function claiming(sql: Sql, claims: readonly ClaimedJobs[]) {
+  if (claims.length === 0) return sql``;
+  return sql`
+    claim as materialized (
+      select owner, key, request_hash, job_ids::uuid[] as job_ids
+      from unnest(
+        ${claims.map((claim) => claim.owner)}::text[],
+        ${claims.map((claim) => claim.key)}::text[],
+        ${claims.map((claim) => claim.requestHash)}::text[],
+        ${claims.map((claim) => arrayLiteral(claim.jobIds))}::text[]
+      ) as claim (owner, key, request_hash, job_ids)
+    ),
+    claimed as (
+      insert into jobsvc.idempotency_keys (owner, key, request_hash, job_ids)
+      select owner, key, request_hash, job_ids from claim order by owner, key
+      on conflict (owner, key) do update
+      set request_hash = excluded.request_hash, job_ids = excluded.job_ids, created_at = excluded.created_at
+      where idempotency_keys.created_at < now() - interval '24 hours'
+      returning job_ids
+    ),`;
+}
+
+function unlessClaimedBefore(sql: Sql, claims: readonly ClaimedJobs[]) {
+  if (claims.length === 0) return sql``;
+  return sql`
+      where not exists (select from claim where job.id = any (claim.job_ids))
+        or exists (select from claimed where job.id = any (claimed.job_ids))`;
 }

@@ -35,8 +35,9 @@ export function testParts() {
   const parts: AppParts = {
     db: UNTOUCHED,
     inserter: {
-      insert: async (job) => {
-        inserted.push(job);
+      insert: async (jobs) => {
+        inserted.push(...jobs);
+        return true;
       },
     },
     emit: (name, fields) => told.push({ name, fields: { ...fields } }),

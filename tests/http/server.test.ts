@@ -132,11 +132,11 @@ describe("the service", () => {
 
   test("stops after the requests that it is answering, and takes no other", async () => {
     const { promise: inserting, resolve: nowInserting } = Promise.withResolvers<NewJob>();
-    const { promise: committed, resolve: commit } = Promise.withResolvers<void>();
+    const { promise: committed, resolve: commit } = Promise.withResolvers<boolean>();
     const server = await started({
       inserter: {
-        insert: (job) => {
-          nowInserting(job);
+        insert: ([job]) => {
+          nowInserting(job!);
           return committed;
         },
       },
@@ -154,7 +154,7 @@ describe("the service", () => {
     });
     expect(await fetch(new URL("/livez", url)).catch(() => "refused")).toBe("refused");
     expect(stopped).toBe(false);
-    commit();
+    commit(true);
     expect(await (await answer).json()).toEqual({ job_id: job.id });
     await stopping;
     await server.stop();

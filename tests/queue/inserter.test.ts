@@ -27,7 +27,7 @@ describe("inserter", () => {
   test("sends a lone insert at once, and resolves when it is committed", async () => {
     const { db: watched, seen } = counted(db);
     const job = newJob();
-    const inserted = inserter(watched, nobody).insert(job);
+    const inserted = inserter(watched, nobody).insert([job]);
     expect(seen.statements).toBe(1);
     await inserted;
     expect(await stateOf(db, job.id)).toBe("available");
@@ -36,7 +36,7 @@ describe("inserter", () => {
   test("sends what arrives while a statement is in flight together in the next one", async () => {
     const { db: watched, seen } = counted(db);
     const { insert } = inserter(watched, nobody);
-    await Promise.all(many(200).map(insert));
+    await Promise.all(many(200).map((job) => insert([job])));
     expect(seen.statements).toBe(2);
     expect(await states(db)).toEqual({ available: 200 });
   });
@@ -44,15 +44,15 @@ describe("inserter", () => {
   test("sends at most a thousand together", async () => {
     const { db: watched, seen } = counted(db);
     const { insert } = inserter(watched, nobody);
-    await Promise.all(many(2_101).map(insert));
+    await Promise.all(many(2_101).map((job) => insert([job])));
     expect(seen.statements).toBe(1 + 3);
     expect(await states(db)).toEqual({ available: 2_101 });
   });
 
   test("works again after it has been idle", async () => {
     const { insert } = inserter(db, nobody);
-    await insert(newJob());
-    await insert(newJob());
+    await insert([newJob()]);
+    await insert([newJob()]);
     expect(await states(db)).toEqual({ available: 2 });
   });
 
@@ -61,7 +61,7 @@ describe("inserter", () => {
     const [first, ...others] = many(10);
     const resolved: string[] = [];
     const insertAndNote = async (job: typeof first) => {
-      await insert(job!);
+      await insert([job!]);
       resolved.push(job!.id);
     };
     await db.sql.begin(async (sql) => {
@@ -90,7 +90,7 @@ describe("inserter", () => {
       newJob({ priority: 10 }),
       newJob(),
     ];
-    const answers = await Promise.allSettled(jobs.map(insert));
+    const answers = await Promise.allSettled(jobs.map((job) => insert([job])));
     expect(answers.map((answer) => answer.status)).toEqual([
       "fulfilled",
       "fulfilled",
@@ -106,8 +106,8 @@ describe("inserter", () => {
 
   test("is usable after a refused job", async () => {
     const { insert } = inserter(db, nobody);
-    await expect(insert(newJob({ payload: "" }))).rejects.toThrow();
-    await insert(newJob());
+    await expect(insert([newJob({ payload: "" })])).rejects.toThrow();
+    await insert([newJob()]);
     expect(await states(db)).toEqual({ available: 1 });
   });
 
@@ -115,13 +115,13 @@ describe("inserter", () => {
     const told: string[][] = [];
     const { insert } = inserter(db, (queues) => told.push([...queues].toSorted()));
     await Promise.all([
-      insert(newJob({ queue: "a" })),
-      insert(newJob({ queue: "c" })),
-      insert(newJob({ queue: "b" })),
-      insert(newJob({ queue: "c" })),
+      insert([newJob({ queue: "a" })]),
+      insert([newJob({ queue: "c" })]),
+      insert([newJob({ queue: "b" })]),
+      insert([newJob({ queue: "c" })]),
     ]);
     expect(told).toEqual([["a"], ["b", "c"]]);
-    await insert(newJob({ queue: "bad", payload: "" })).catch(nobody);
+    await insert([newJob({ queue: "bad", payload: "" })]).catch(nobody);
     expect(told).toHaveLength(2);
   });
 
@@ -135,7 +135,7 @@ describe("inserter", () => {
     const impatient: Database = { ...away, run: (statement) => away.run(statement, 200) };
     const { db: watched, seen } = counted(impatient);
     const { insert } = inserter(watched, nobody);
-    const answers = await Promise.allSettled(many(50).map(insert));
+    const answers = await Promise.allSettled(many(50).map((job) => insert([job])));
     expect(answers.map((answer) => answer.status)).toEqual(Array(50).fill("rejected"));
     expect(seen.statements).toBe(2);
     await away.close();

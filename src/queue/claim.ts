@@ -1,0 +1,40 @@
+import type { Database } from "../db/connect.ts";
+
+/** A request that its sender may repeat: one owner's key, and a hash of what was asked with it. */
+export interface Claim {
+  owner: string;
+  key: string;
+  requestHash: string;
+}
+
+/** What the request that made the claim first has asked for, and the jobs that it got. */
+export interface ClaimRecord {
+  requestHash: string;
+  jobIds: string[];
+}
+
+export async function readClaim(db: Database, owner: string, key: string): Promise<ClaimRecord | undefined> {
+  const [claim] = await db.run(
+    (sql) => sql<ClaimRecord[]>`
+    select request_hash as "requestHash", to_json(job_ids) as "jobIds"
+    from jobsvc.idempotency_keys
+    where owner = ${owner} and key = ${key}`,
+  );
+  return claim;
+}
+
+/** Forgets claims that are old enough to be made anew; see `insert.ts` for how old that is. */
+export async function pruneClaims(db: Database, limit: number): Promise<number> {
+  const rows = await db.run(
+    (sql) => sql`
+    delete from jobsvc.idempotency_keys
+    where (owner, key) in (
+      select owner, key from jobsvc.idempotency_keys
+      where created_at < now() - interval '24 hours'
+      order by created_at
+      limit ${limit}
+    )
+    returning key`,
+  );
+  return rows.length;
+}
