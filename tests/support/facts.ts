@@ -6,10 +6,16 @@ import { until } from "./until.ts";
 
 export const ids = (jobs: readonly { id: string }[]) => jobs.map((job) => job.id);
 
+/** Empties every table but the one that says which migrations ran. */
 export async function clear(db: Database): Promise<void> {
   await db.run(
-    (sql) =>
-      sql`truncate jobsvc.jobs, jobsvc.ready, jobsvc.leases, jobsvc.attempts, jobsvc.workers, jobsvc.queues`,
+    (sql) => sql`
+    do $$ begin
+      execute (
+        select 'truncate ' || string_agg(format('%I.%I', schemaname, tablename), ', ')
+        from pg_tables where schemaname = 'jobsvc' and tablename <> 'migrations'
+      );
+    end $$`,
   );
 }
 
@@ -87,7 +93,7 @@ export async function leases(db: Database): Promise<LeaseRow[]> {
   );
 }
 
-/** Every row of every table, to show that nothing has changed. */
+/** Every row that says something about a job, to show that nothing has changed. */
 export async function everything(db: Database): Promise<unknown> {
   const [tables] = await db.run(
     (sql) => sql`
@@ -96,7 +102,8 @@ export async function everything(db: Database): Promise<unknown> {
       (select json_agg(t order by t.id) from jobsvc.ready t) as ready,
       (select json_agg(t order by t.id) from jobsvc.leases t) as leases,
       (select json_agg(t order by t.job_id, t.attempt) from jobsvc.attempts t) as attempts,
-      (select json_agg(t order by t.id) from jobsvc.workers t) as workers`,
+      (select json_agg(t order by t.id) from jobsvc.workers t) as workers,
+      (select json_agg(t order by t.id) from jobsvc.tallies t) as tallies`,
   );
   return tables;
 }
