@@ -1,9 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { pruner } from "../../src/maintenance/pruner.ts";
-import { insertJobs } from "../../src/queue/insert.ts";
 import { testDatabase } from "../support/database.ts";
 import { recorder } from "../support/events.ts";
-import { newJob } from "../support/factory.ts";
 import { clear, states } from "../support/facts.ts";
 
 const db = await testDatabase();
@@ -20,16 +18,17 @@ function newPruner() {
 
 /** Jobs that were born and ended so many hours ago; ids carry their time of birth. */
 async function endedJobs(count: number, outcome: string, hoursAgo: number) {
-  const jobs = Array.from({ length: count }, () =>
-    newJob({ id: Bun.randomUUIDv7("hex", Date.now() - hoursAgo * HOUR_MS) }),
-  );
-  await insertJobs(db, jobs);
-  await db.sql`delete from jobsvc.ready`;
+  const born = (Date.now() - hoursAgo * HOUR_MS).toString(16).padStart(12, "0");
   await db.sql`
+    with born as (
+      insert into jobsvc.jobs (id, kind, queue, priority, user_id, resource_id, payload, max_attempts)
+      select (${born} || '70008' || substr(md5(random()::text), 1, 15))::uuid, 'ai_agent', 'default', 5,
+        gen_random_uuid(), gen_random_uuid(), '{}', 4
+      from generate_series(1, ${count}::int)
+      returning id
+    )
     insert into jobsvc.attempts (job_id, attempt, outcome, finished_at)
-    select id, 1, ${outcome}, now() - ${hoursAgo} * interval '1 hour'
-    from jobsvc.jobs
-    where id in (select value::uuid from json_array_elements_text(${JSON.stringify(jobs.map((job) => job.id))}::text::json))`;
+    select id, 1, ${outcome}, now() - ${hoursAgo} * interval '1 hour' from born`;
 }
 
 describe("the pruner", () => {

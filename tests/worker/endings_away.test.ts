@@ -1,0 +1,101 @@
+import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
+import { connect } from "../../src/db/connect.ts";
+import { registry } from "../../src/handlers/registry.ts";
+import { type Endings, endings } from "../../src/worker/endings.ts";
+import { holdings } from "../../src/worker/holdings.ts";
+import { pool } from "../../src/worker/pool.ts";
+import { testDatabase } from "../support/database.ts";
+import { recorder } from "../support/events.ts";
+import { ending, insertNew, working } from "../support/factory.ts";
+import { clear, states } from "../support/facts.ts";
+import { handler } from "../support/handlers.ts";
+import { proxyTo } from "../support/proxy.ts";
+import { until } from "../support/until.ts";
+
+const db = await testDatabase();
+const proxy = await proxyTo(db.address);
+
+beforeEach(async () => {
+  proxy.restore();
+  await clear(db);
+});
+
+/** A buffer that reaches the database through the proxy, for the taken jobs of a worker. */
+async function distantBuffer(count: number) {
+  const { worker, jobs } = await working(db, count);
+  const events = recorder();
+  const distant = connect({ address: proxy.url, name: "distant", connections: 2, prepare: true });
+  const buffer = endings({ db: distant, workerId: worker.id, emit: events.emit });
+  for (const job of jobs) buffer.expect(job);
+  await buffer.start();
+  onTestFinished(async () => {
+    proxy.restore();
+    await buffer.stop();
+    await distant.close();
+  });
+  return { ...events, worker, jobs, buffer };
+}
+
+describe("while the database is away", () => {
+  test("endings are kept, and written when it is back; only a stop gives up", async () => {
+    const waiting = await distantBuffer(600);
+    const stopping = await distantBuffer(1);
+    proxy.cut();
+    for (const { buffer, jobs } of [waiting, stopping])
+      for (const job of jobs) buffer.handIn(job, ending(job));
+    const stopped = stopping.buffer.stop().then(
+      () => "written",
+      (error) => error,
+    );
+    await waiting.heard("step.failed", ({ step }) => step === "endings");
+    expect(await stopped).toBeInstanceOf(Error);
+    expect(await states(db)).toEqual({ running: 601 });
+
+    proxy.restore();
+    await until("the endings that were kept", async () => (await states(db)).completed === 600);
+    expect(waiting.of("job.ending_lost")).toEqual([]);
+  });
+});
+
+describe("a full buffer", () => {
+  test("holds back takes until its endings are written", async () => {
+    const { buffer, jobs, worker } = await distantBuffer(10_000);
+    proxy.cut();
+    for (const job of jobs.slice(1)) buffer.handIn(job, ending(job));
+    expect(buffer.full).toBe(false);
+    buffer.handIn(jobs[0]!, ending(jobs[0]!));
+    expect(buffer.full).toBe(true);
+
+    await insertNew(db, 1);
+    const held = holdings();
+    let looked = 0;
+    const watched: Endings = {
+      ...buffer,
+      get full() {
+        looked++;
+        return buffer.full;
+      },
+    };
+    const taking = pool({
+      db,
+      workerId: worker.id,
+      queue: { name: "default", slots: 5 },
+      registry: registry([handler(() => "ran")]),
+      holdings: held,
+      endings: watched,
+      emit: () => {},
+      pollIntervalMs: 20,
+      defaultTimeoutMs: 1_000,
+      graceMs: 1_000,
+    });
+    await taking.start();
+    onTestFinished(() => taking.stop());
+    await until("three looks at the buffer", () => looked >= 3);
+    expect(held.size).toBe(0);
+    expect(await states(db)).toEqual({ running: 10_000, available: 1 });
+
+    proxy.restore();
+    await until("everything to be done", async () => (await states(db)).completed === 10_001);
+    expect(buffer.full).toBe(false);
+  });
+});
