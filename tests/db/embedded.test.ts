@@ -160,11 +160,22 @@ test("what a crash left half done is made anew", async () => {
   const dataDir = await usedDirectory();
   const tree = (await readdir(dataDir)).find((name) => name.startsWith("postgres-"))!;
   const again = join(await temporaryDirectory(), "again");
-  for (const half of [`${tree}.unfinished/bin`, "pgdata.unfinished/base"])
+  for (const half of [`${tree}.unfinished/bin`, "pgdata.unfinished-x1y2z3/base"])
     await mkdir(join(again, half), { recursive: true });
   await writeFile(join(again, "start.lock"), ""); // the first thing that a start writes
   const { address, stop } = await startEmbedded({ dataDir: again });
   expect(await open(address)`select 1 as one`).toHaveLength(1);
   await stop();
   expect((await readdir(again)).filter((name) => name.includes("unfinished"))).toEqual([]);
+});
+
+test("a process that dies in its first start, with initdb still at work, does not disturb the next", async () => {
+  const dataDir = await temporaryDirectory();
+  const initdbWorks = until("initdb to be at work", async () =>
+    (await readdir(dataDir)).some((name) => name.startsWith("pgdata.unfinished")),
+  );
+  await expect(embeddedProcess(dataDir, { diesAfter: initdbWorks })).rejects.toThrow("it said nothing");
+  const { address, stop } = await startEmbedded({ dataDir });
+  expect(await open(address)`select 1 as one`).toHaveLength(1);
+  await stop();
 });

@@ -89,12 +89,21 @@ export interface EmbeddedProcess {
 
 const FROM_SOURCE = [process.execPath, join(import.meta.dir, "embedded_process.ts")];
 
+export interface EmbeddedProcessOptions {
+  command?: string[];
+  uid?: number;
+  gid?: number;
+  PATH?: string;
+  /** It is killed when this comes, which may be before it has said anything. */
+  diesAfter?: Promise<unknown>;
+}
+
 /** Another process that uses the database in `dataDir`. Throws what it says when it cannot. */
 export async function embeddedProcess(
   dataDir: string,
-  { command = FROM_SOURCE, ...spawn }: { command?: string[]; uid?: number; gid?: number; PATH?: string } = {},
+  options: EmbeddedProcessOptions = {},
 ): Promise<EmbeddedProcess> {
-  const { PATH = process.env.PATH, ...user } = spawn;
+  const { command = FROM_SOURCE, PATH = process.env.PATH, diesAfter, ...user } = options;
   const child = Bun.spawn([...command, dataDir], {
     ...user,
     env: { ...process.env, PATH },
@@ -106,6 +115,7 @@ export async function embeddedProcess(
     return child.exited;
   };
   onTestFinished(async () => void (await killed()));
+  diesAfter?.then(killed);
   const { value } = await child.stdout.getReader().read();
   const said = JSON.parse(new TextDecoder().decode(value) || '{"error":"it said nothing"}');
   if (said.error) throw new Error(said.error);

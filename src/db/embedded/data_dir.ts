@@ -8,7 +8,7 @@ import {
   realpathSync,
   statSync,
 } from "node:fs";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { EmbeddedError } from "./errors.ts";
 
 /** What lies where. Everything of the embedded database is inside `path`, except a socket whose path would be too long. */
@@ -76,9 +76,9 @@ function refuseClosed({ path, cluster }: DataDir): void {
 const HARMLESS = new Set(["lost+found"]);
 
 function refuseForeign({ path, cluster, startLock }: DataDir): void {
-  if (existsSync(startLock) || existsSync(join(cluster, "PG_VERSION"))) return;
-  const found = readdirSync(path).filter((name) => !HARMLESS.has(name));
-  if (found.length === 0) return;
+  const found = readdirSync(path).filter((name) => !HARMLESS.has(name)); // one look: another process may be starting here
+  if (found.length === 0 || found.includes(basename(startLock)) || existsSync(join(cluster, "PG_VERSION")))
+    return;
   const what = found.includes("PG_VERSION") ? "is a PostgreSQL data directory of its own" : "is not empty";
   throw new EmbeddedError(
     `${path} ${what} and was not made by jobsvc (it holds ${found.slice(0, 3).join(", ")}); nothing was changed. ` +

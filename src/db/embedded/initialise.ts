@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { give, type User } from "./as_user.ts";
 import type { Binaries } from "./binaries.ts";
@@ -20,9 +20,8 @@ export function majorOf({ cluster }: DataDir): number | undefined {
 export async function initialise(dir: DataDir, binaries: Binaries, user: User | undefined): Promise<void> {
   if (majorOf(dir) !== undefined) return;
   refuseDebris(dir);
-  const unfinished = `${dir.cluster}.unfinished`;
-  rmSync(unfinished, { recursive: true, force: true }); // of a process that died in initdb: no server ever ran on it
-  mkdirSync(unfinished, { mode: 0o700 });
+  removeUnfinished(dir);
+  const unfinished = mkdtempSync(unfinishedName(dir));
   give(unfinished, user);
   await runTool(
     [join(binaries.bin, "initdb"), `--pgdata=${unfinished}`, ...INITDB, ...locale(binaries)],
@@ -30,6 +29,19 @@ export async function initialise(dir: DataDir, binaries: Binaries, user: User | 
   );
   renameSync(unfinished, dir.cluster);
   await sync(dir.path); // else a power cut could take back the name, and with it the jobs of a day
+}
+
+const unfinishedName = ({ cluster }: DataDir) => `${cluster}.unfinished-`;
+
+/**
+ * Throws away what processes left that died in initdb; no server ever ran on it. An initdb outlives the process that started it,
+ * so each has a directory of its own, and may still be writing there.
+ */
+function removeUnfinished(dir: DataDir): void {
+  for (const name of readdirSync(dir.path)) {
+    const path = join(dir.path, name);
+    if (path.startsWith(unfinishedName(dir))) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+  }
 }
 
 /** Trust is right only because the socket's directory is closed to everybody else; a TCP connection is refused whatever happens. */

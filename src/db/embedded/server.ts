@@ -14,8 +14,8 @@ const START_PATIENCE_MS = 120_000;
 /** A fast stop ends every session and then writes what is in memory to a disk that may be slow. */
 const STOP_PATIENCE_MS = 60_000;
 /** The sessions of a killed server notice its death at once, unless they are in the middle of something. */
-const OLD_SESSIONS_MS = 20_000;
-const OLD_SESSIONS_REST_MS = 50;
+const IN_THE_WAY_MS = 20_000;
+const IN_THE_WAY_REST_MS = 50;
 
 /** The socket directory of the server on this data directory, or undefined. One that is on its way up or down is waited for. */
 export async function runningServer(dir: DataDir): Promise<string | undefined> {
@@ -44,18 +44,26 @@ async function answers(socketDir: string): Promise<boolean> {
 /** Starts the server, and answers its socket directory once it takes connections. */
 export async function startServer(dir: DataDir, binaries: Binaries, user: User | undefined): Promise<string> {
   const socketDir = makeSocketDir(dir, user);
-  const until = performance.now() + OLD_SESSIONS_MS;
+  const until = performance.now() + IN_THE_WAY_MS;
   for (;;) {
     removeFilesOfStranger(dir, socketDir);
     const failure = await launch(dir, binaries, user, socketDir, START_PATIENCE_MS);
     if (failure === undefined) return socketDir;
-    if (!failure.includes("pre-existing shared memory block") || performance.now() > until)
+    if (!IN_THE_WAY.test(failure) || performance.now() > until)
       throw new EmbeddedError(
         `the embedded PostgreSQL did not start; ${dir.serverLog} ends with:\n${failure}`,
       );
-    await Bun.sleep(OLD_SESSIONS_REST_MS); // sessions of a server that was killed still hold the old memory
+    await Bun.sleep(IN_THE_WAY_REST_MS);
+    const other = await runningServer(dir);
+    if (other) return other;
   }
 }
+
+/**
+ * What PostgreSQL says when the directory is not free yet: sessions of a killed server still hold its memory, or a
+ * server that was started by a process killed since had not written its file when we looked.
+ */
+const IN_THE_WAY = /pre-existing shared memory block|lock file "[^"]+" already exists/;
 
 /** Stops the server the fast way: sessions are ended, everything is written. Answers when it is gone. */
 export async function stopServer(dir: DataDir): Promise<void> {
