@@ -1,7 +1,8 @@
 import tables from "../../drizzle/0000_tables.sql" with { type: "text" };
 import statesAndStorage from "../../drizzle/0001_states_and_storage.sql" with { type: "text" };
-import runningJobs from "../../drizzle/0003_running_jobs.sql" with { type: "text" };
 import wholeApi from "../../drizzle/0002_whole_api.sql" with { type: "text" };
+import runningJobs from "../../drizzle/0003_running_jobs.sql" with { type: "text" };
+import eventsByAttempt from "../../drizzle/0004_events_by_attempt.sql" with { type: "text" };
 
 export interface Migration {
   number: number;
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 1, name: "states_and_storage", sql: statesAndStorage },
   { number: 2, name: "whole_api", sql: wholeApi },
   { number: 3, name: "running_jobs", sql: runningJobs },
+  { number: 4, name: "events_by_attempt", sql: eventsByAttempt },
 ];

@@ -155,19 +155,23 @@ export const queues = jobsvc.table("queues", {
   pausedAt: timestamptz("paused_at"),
 });
 
-/** What a running job tells: progress, log lines and chunks of output. Written in groups, never updated. */
+/**
+ * What a running job tells: progress, log lines and chunks of output. Written in groups, never updated. An attempt
+ * runs in one process only, which numbers what it tells: so a group can be written again after an unknown answer, and
+ * the key is also the order in which a reader sees them and the place where it goes on after a break.
+ */
 export const events = jobsvc.table(
   "events",
   {
-    /** The order in which a reader sees them, and where it goes on after a break. */
-    id: bigint("id", { mode: "number" }).primaryKey().generatedAlwaysAsIdentity(),
     jobId: uuid("job_id").notNull(),
     attempt: integer("attempt").notNull(),
+    /** From 1. A number may be missing. */
+    seq: integer("seq").notNull(),
     type: text("type", { enum: EVENT_TYPES }).notNull(),
     data: json("data").notNull(),
     createdAt: timestamptz("created_at").notNull().defaultNow(),
   },
-  (events) => [index("events_job").on(events.jobId, events.id)],
+  (events) => [primaryKey({ columns: [events.jobId, events.attempt, events.seq] })],
 );
 
 /**
