@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Locator, Page } from "playwright-core";
 import { type HttpServer, httpServer } from "../../src/http/server.ts";
 import { inserter } from "../../src/queue/inserter.ts";
@@ -8,6 +8,9 @@ import { insertNew } from "../support/factory.ts";
 import { stateOf } from "../support/facts.ts";
 import { until } from "../support/until.ts";
 import { visit } from "./chromium.ts";
+
+// A browser that starts on a busy machine needs its time; what a preload says of it holds for the first file only.
+setDefaultTimeout(60_000);
 
 const KEY = "key-for-the-browser";
 
