@@ -1,17 +1,22 @@
 import { join } from "node:path";
 
+/** Tests wait for facts, and on a busy machine a database or an executable takes its time. */
+const LONGEST_TEST_MS = 30_000;
+/** Enough for the runner's own counters, which are the last thing it says. */
+const CLOSING_CHARACTERS = 2_000;
+
 /**
  * Runs every test, or those that the arguments name, and closes with one plain line that says how many passed and
  * failed. `bun test` alone runs the same tests; what this adds is a line that scripts can read, and the certainty
  * that a runner which crashed, or found nothing to run, does not pass.
  */
-const runner = Bun.spawn([process.execPath, "test", ...process.argv.slice(2)], {
-  cwd: join(import.meta.dir, ".."),
-  stdio: ["ignore", "inherit", "pipe"],
-});
-
-/** Enough for the runner's own counters, which are the last thing it says. */
-const CLOSING_CHARACTERS = 2_000;
+const runner = Bun.spawn(
+  [process.execPath, "test", `--timeout=${LONGEST_TEST_MS}`, ...process.argv.slice(2)],
+  {
+    cwd: join(import.meta.dir, ".."),
+    stdio: ["ignore", "inherit", "pipe"],
+  },
+);
 
 let closing = "";
 const decoder = new TextDecoder();
