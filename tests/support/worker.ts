@@ -1,5 +1,5 @@
 import { onTestFinished } from "bun:test";
-import { connect, type DatabaseAddress } from "../../src/db/connect.ts";
+import { connect, type Database, type DatabaseAddress } from "../../src/db/connect.ts";
 import type { JobDefinition } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { type WorkerParts, type WorkerService, worker } from "../../src/worker/worker.ts";
@@ -7,6 +7,8 @@ import { type Recorder, recorder } from "./events.ts";
 
 export interface TestWorker extends WorkerService, Recorder {
   id: string;
+  /** How many statements the main thread has sent. */
+  statements(): number;
 }
 
 /** Longer than any test waits: whoever sees a job run has seen a wake, not a poll. */
@@ -29,7 +31,15 @@ export function newWorker(
   changes: Partial<WorkerParts> = {},
 ): TestWorker {
   const id = crypto.randomUUID();
-  const db = connect({ address, name: `worker ${id}`, connections: 3, prepare: true });
+  const pool = connect({ address, name: `worker ${id}`, connections: 3, prepare: true });
+  let statements = 0;
+  const db: Database = {
+    ...pool,
+    run(statement, deadlineMs) {
+      statements++;
+      return pool.run(statement, deadlineMs);
+    },
+  };
   const events = recorder();
   const kinds = registry(definitions);
   const queues = changes.queues ?? [{ name: "default", slots: 10 }];
@@ -63,6 +73,7 @@ export function newWorker(
   return {
     ...events,
     id,
+    statements: () => statements,
     name: service.name,
     wake: service.wake,
     get notified() {
