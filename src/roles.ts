@@ -1,4 +1,6 @@
 import { hostname } from "node:os";
+import { access } from "./access/access.ts";
+import { isLoopback } from "./config/checks.ts";
 import type { Settings } from "./config/settings.ts";
 import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
 import { aiAgent } from "./handlers/ai_agent.ts";
@@ -103,7 +105,16 @@ export function processFor(parts: RoleParts): Process {
       readiness: state.check,
       host: settings.host,
       port: settings.port,
-      apiKeys: settings.apiKeys,
+      access: access({
+        db,
+        settingsKeys: settings.apiKeys,
+        openWithoutKeys: isLoopback(settings.host),
+        callsPerMinute: {
+          enqueue: settings.enqueuePerMinute,
+          read: settings.readPerMinute,
+          manage: settings.managePerMinute,
+        },
+      }),
       version,
     });
   }

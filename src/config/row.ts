@@ -17,6 +17,8 @@ export interface Meaning {
 
 /** The longest wait that a timer can count (25 days): one that is longer would end at once. */
 const LONGEST_WAIT_MS = 2 ** 31 - 1;
+/** A thousand times what one process answers. */
+const MOST_CALLS_PER_MINUTE = 1_000_000_000;
 const TEN_YEARS_HOURS = 10 * 365 * 24;
 
 export const milliseconds = (options: Meaning & { default: number; minimum?: number }) =>
@@ -27,6 +29,9 @@ export const hours = (options: Meaning & { default: number }) =>
 
 export const integer = (options: Meaning & { default?: number; minimum: number; maximum: number }) =>
   Type.Integer({ placeholder: "number", ...options });
+
+export const callsPerMinute = (options: Meaning & { default: number }) =>
+  Type.Integer({ minimum: 0, maximum: MOST_CALLS_PER_MINUTE, placeholder: "calls", ...options });
 
 export const oneOf = <Word extends string>(words: readonly Word[], options: Meaning & { default: Word }) =>
   Type.Unsafe<Word>(

@@ -1,6 +1,6 @@
 import { type Static, type TSchema, Type } from "@sinclair/typebox";
 import { DEFAULT_QUEUE, NAME_PATTERN } from "../job/job.ts";
-import { flag, hours, integer, type Meaning, milliseconds, oneOf } from "./row.ts";
+import { callsPerMinute, flag, hours, integer, type Meaning, milliseconds, oneOf } from "./row.ts";
 
 /** Below this a key can be guessed. */
 const SHORTEST_API_KEY = 16;
@@ -55,6 +55,18 @@ export const SETTINGS = {
     placeholder: "key,…",
     secret: true,
     description: "Keys that clients may present; none means that everybody may call",
+  }),
+  enqueuePerMinute: callsPerMinute({
+    default: 60_000,
+    description: "Calls a minute that create jobs, for each key and node; 0 for no limit",
+  }),
+  readPerMinute: callsPerMinute({
+    default: 60_000,
+    description: "Calls a minute that read, for each key and node; 0 for no limit",
+  }),
+  managePerMinute: callsPerMinute({
+    default: 6_000,
+    description: "Calls a minute that manage jobs, queues or keys, for each key and node; 0 for no limit",
   }),
   queues: Type.Array(
     Type.Object({

@@ -1,4 +1,5 @@
 import { type AnyElysia, Elysia } from "elysia";
+import type { Access } from "../access/access.ts";
 import type { Emit } from "../observability/events.ts";
 import { auth } from "./auth.ts";
 import { errors } from "./errors.ts";
@@ -11,8 +12,7 @@ import { swaggerRoutes } from "./swagger.ts";
 
 export interface AppParts extends JobParts, HealthParts {
   emit: Emit;
-  /** Empty: everybody may do everything. */
-  apiKeys: readonly string[];
+  access: Access;
 }
 
 /** What a process without an API answers with. */
@@ -26,12 +26,12 @@ export function createApp(parts: AppParts) {
   const routes = resources(parts)
     .use(swaggerRoutes())
     .get("/openapi.json", () => document, { detail: { hide: true } });
-  return surrounded(routes, parts.emit, parts.apiKeys);
+  return surrounded(routes, parts.emit, auth(parts.access));
 }
 
 /** The probes alone, for a process that only works. */
 export function createProbeApp(parts: ProbeParts) {
-  return surrounded(healthRoutes(parts), parts.emit, []);
+  return surrounded(healthRoutes(parts), parts.emit);
 }
 
 function resources(parts: AppParts) {
@@ -39,7 +39,7 @@ function resources(parts: AppParts) {
 }
 
 /** Hooks come before the routes: Elysia gives a route only those that it already has. */
-function surrounded(routes: AnyElysia, emit: Emit, apiKeys: readonly string[]): AnyElysia {
+function surrounded(routes: AnyElysia, emit: Emit, guard: AnyElysia = new Elysia()): AnyElysia {
   return new Elysia({
     // Unknown fields are refused; Elysia would drop them in silence.
     normalize: false,
@@ -48,6 +48,6 @@ function surrounded(routes: AnyElysia, emit: Emit, apiKeys: readonly string[]): 
   })
     .use(exchange(emit))
     .use(errors(emit, routeTable(routes.routes)))
-    .use(auth(apiKeys))
+    .use(guard)
     .use(routes);
 }

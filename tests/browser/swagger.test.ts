@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import type { Locator, Page } from "playwright-core";
 import { type HttpServer, httpServer } from "../../src/http/server.ts";
 import { inserter } from "../../src/queue/inserter.ts";
-import { testParts } from "../http/client.ts";
+import { testAccess, testParts } from "../http/client.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
 import { stateOf } from "../support/facts.ts";
@@ -22,7 +22,7 @@ beforeAll(async () => {
     ...testParts().parts,
     db,
     inserter: inserter(db, () => {}),
-    apiKeys: [KEY],
+    access: testAccess({ settingsKeys: [KEY] }),
     host: "127.0.0.1",
     port: 0,
   });

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { create, problemOf, request, SEED_REQUEST, SOME_ID, testApp } from "./client.ts";
+import { create, problemOf, request, SEED_REQUEST, SOME_ID, testAccess, testApp } from "./client.ts";
 
 const KEYS = ["key-one-0123456789", "key-two-9876543210"];
-const guarded = () => testApp({ apiKeys: KEYS });
+const guarded = () => testApp({ access: testAccess({ settingsKeys: KEYS }) });
 
 describe("with keys", () => {
   const BAD: [why: string, authorization: string | undefined][] = [

@@ -1,6 +1,7 @@
 import { expect } from "bun:test";
 import { Value } from "@sinclair/typebox/value";
 import type { AnyElysia } from "elysia";
+import { type AccessParts, access } from "../../src/access/access.ts";
 import type { Database } from "../../src/db/connect.ts";
 import { type AppParts, createApp } from "../../src/http/app.ts";
 import { ProblemBody } from "../../src/http/schemas.ts";
@@ -26,6 +27,17 @@ const UNTOUCHED: Database = {
   close: async () => {},
 };
 
+/** Keys as the settings name them, and none in a database. */
+export function testAccess(changes: Partial<AccessParts> = {}) {
+  return access({
+    db: { ...UNTOUCHED, run: async () => [{ keyed: false, keys: [] }] as never },
+    settingsKeys: [],
+    openWithoutKeys: true,
+    callsPerMinute: { enqueue: 0, read: 0, manage: 0 },
+    ...changes,
+  });
+}
+
 export type Told = { name: string; fields: Record<string, unknown> };
 
 /** What an app is made of, without a database; and what became of it. */
@@ -43,7 +55,7 @@ export function testParts() {
     emit: (name, fields) => told.push({ name, fields: { ...fields } }),
     checkPayload: () => [],
     readiness: async () => ({ ready: true, checks: { database: { ok: true } } }),
-    apiKeys: [],
+    access: testAccess(),
     version: "1.2.3",
   };
   return { parts, inserted, told };

@@ -1,0 +1,67 @@
+import { hashOf, isSameHash, parseKey } from "./key.ts";
+import type { LookUp } from "./lookup.ts";
+import { ANYBODY, type Principal } from "./principal.ts";
+import { ALL_SCOPES } from "./scopes.ts";
+
+export interface KeyringParts {
+  /** The keys of the settings: they may do everything, and need no database. */
+  settingsKeys: readonly string[];
+  lookUp: LookUp;
+  /** Whether a service without any key serves everybody, as it may where only its own machine can call. */
+  openWithoutKeys: boolean;
+}
+
+export interface Keyring {
+  /** Who presents this key. Undefined when it opens nothing, be it unknown, revoked or expired. */
+  identify(presented: string | undefined): Promise<Principal | undefined>;
+  /** Whether this key has opened lately. Says nothing of now, but its holder is no guesser. */
+  hasOpened(presented: string): boolean;
+}
+
+/** Compared with when there is no key of that id, so that its absence takes no less time. */
+const NO_HASH = hashOf("");
+/** Enough to tell two keys apart in an audit row, and of no use to a thief. */
+const OWNER_DIGITS = 12;
+/** More keys than one process serves within seconds. */
+const MOST_REMEMBERED = 10_000;
+
+export function keyring({ settingsKeys, lookUp, openWithoutKeys }: KeyringParts): Keyring {
+  const ofSettings = settingsKeys.map((key) => ({ hash: hashOf(key), principal: settingsPrincipal(key) }));
+
+  /** Compares with all of them: the time it takes tells nothing of which one it is. */
+  function fromSettings(presented: string): Principal | undefined {
+    const hash = hashOf(presented);
+    return ofSettings.filter((known) => isSameHash(known.hash, hash))[0]?.principal;
+  }
+
+  async function fromDatabase(presented: string | undefined): Promise<Principal | undefined> {
+    const parsed = presented === undefined ? undefined : parseKey(presented);
+    // Where keys are needed anyway, what is no key of ours is refused without asking.
+    if (ofSettings.length > 0 && parsed === undefined) return undefined;
+    const { key, keyed } = await lookUp(parsed?.id ?? null);
+    const fits = isSameHash(hashOf(parsed?.secret ?? ""), key?.hash ?? NO_HASH);
+    if (key && fits) return { keyId: key.id, owner: key.id, userId: key.userId, scopes: new Set(key.scopes) };
+    return !keyed && ofSettings.length === 0 && openWithoutKeys ? ANYBODY : undefined;
+  }
+
+  const opened = new Set<string>();
+
+  function remember(hash: string) {
+    if (opened.size >= MOST_REMEMBERED) opened.clear();
+    opened.add(hash);
+  }
+
+  return {
+    async identify(presented) {
+      const principal = (presented && fromSettings(presented)) || (await fromDatabase(presented));
+      if (presented && principal) remember(hashOf(presented));
+      return principal;
+    },
+    hasOpened: (presented) => opened.has(hashOf(presented)),
+  };
+}
+
+function settingsPrincipal(key: string): Principal {
+  const owner = `settings:${hashOf(key).slice(0, OWNER_DIGITS)}`;
+  return { keyId: null, owner, userId: null, scopes: ALL_SCOPES };
+}
