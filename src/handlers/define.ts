@@ -11,7 +11,20 @@ export interface JobInfo {
   maxAttempts: number;
 }
 
-export interface JobContext {
+/**
+ * What a handler tells while it runs, for whoever watches the job. None of these throws or waits: what is too much or too
+ * large is dropped, and a line in its place says so.
+ */
+export interface Reporter {
+  /** How much is done, from 0 to 100. */
+  progress(percent: number, message?: string): void;
+  /** A line for people. */
+  log(message: string, fields?: Record<string, unknown>): void;
+  /** A piece of output, any JSON value, before the result is there. */
+  emit(chunk: unknown): void;
+}
+
+export interface JobContext extends Reporter {
   job: JobInfo;
   /** The number of this try, from 1. */
   attempt: number;

@@ -48,4 +48,6 @@ export interface TakenJob {
   failures: number;
   /** Tries that were lost with their worker before this one. */
   losses: number;
+  /** From the moment when it was due until it was taken, by the database's clock. */
+  waitedMs: number;
 }

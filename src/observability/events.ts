@@ -15,6 +15,10 @@ export interface Events {
   "job.retrying": JobFields & { outcome: Outcome; ms: number; retry_in_ms: number; error?: string };
   /** The ending came too late: the attempt had been ended by somebody else, and the handler's work is dropped. */
   "job.ending_lost": JobFields & { outcome: Outcome };
+  /** What the attempt told was too much, too large or not writable. */
+  "reports.dropped": JobFields & { lines: number };
+  /** Told by attempts that had been ended by somebody else. */
+  "reports.refused": { worker_id: string; lines: number };
   "worker.started": { worker_id: string; queues: string; kinds: string };
   "worker.draining": { worker_id: string; running: number };
   "worker.stopped": { worker_id: string };

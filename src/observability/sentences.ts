@@ -10,18 +10,21 @@ type Sentence<Fields> = [Level | ((fields: Fields) => Level), (fields: Fields) =
 /** How every event reads: how much it matters, and what a person is told. All the sentences of the log are here. */
 export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   "job.started": ["info", (job) => `${job.kind} started, attempt ${job.attempt}`],
-  "job.ended": [ending, (job) => `${job.kind} ${job.outcome} after ${job.ms} ms`],
-  "job.retrying": [ending, (job) => `${job.kind} ${job.outcome}, next attempt in ${job.retry_in_ms} ms`],
+  "job.ended": [ending, (job) => `${job.kind} ${job.outcome} after ${ms(job.ms)}`],
+  "job.retrying": [ending, (job) => `${job.kind} ${job.outcome}, next attempt in ${ms(job.retry_in_ms)}`],
   "job.ending_lost": [
     "warn",
     (job) => `${job.kind} ended too late: somebody else had ended attempt ${job.attempt}`,
   ],
 
+  "reports.dropped": ["warn", (job) => `${job.kind} told too much: ${job.lines} lines were dropped`],
+  "reports.refused": ["info", (told) => `${told.lines} lines came after the end of their attempts`],
+
   "worker.started": ["info", (worker) => `taking jobs from ${worker.queues}`],
   "worker.draining": ["info", (worker) => `taking no more jobs, waiting for ${worker.running} running ones`],
   "worker.stopped": ["info", () => "took its leave"],
   "worker.leases_lost": ["warn", (worker) => `was taken for dead and lost ${worker.leases} leases`],
-  "worker.stalled": ["warn", (worker) => `the event loop did not turn for ${worker.ms} ms`],
+  "worker.stalled": ["warn", (worker) => `the event loop did not turn for ${ms(worker.ms)}`],
 
   "jobs.rescued": [
     "warn",
@@ -39,14 +42,14 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
     (embedded) => `embedded PostgreSQL on ${embedded.data_dir}: for production, set DATABASE_URL`,
   ],
 
-  "http.request": [request, (http) => `${http.method} ${http.path} ${http.status} in ${http.ms} ms`],
+  "http.request": [request, (http) => `${http.method} ${http.path} ${http.status} in ${ms(http.ms)}`],
   "request.failed": ["error", () => "a request failed in a way that nobody foresaw"],
   "step.failed": ["error", (step) => `${step.step} failed and will be tried again`],
 
   "process.started": ["info", (process) => `jobsvc ${process.version} runs as ${process.role}`],
   "process.stopping": ["info", (process) => `stopping on ${process.signal}`],
   "process.failed": ["error", () => "cannot go on"],
-  "process.stopped": ["info", (process) => `stopped within ${process.ms} ms`],
+  "process.stopped": ["info", (process) => `stopped within ${ms(process.ms)}`],
 };
 
 /** Failures are an operator's business; what was stopped, snoozed or cancelled was somebody's wish. */
@@ -60,4 +63,9 @@ function request({ path, status }: Events["http.request"]): Level {
   return path === "/livez" || path === "/readyz" || path === "/api/health" || path === "/metrics"
     ? "debug"
     : "info";
+}
+
+/** What is quick is told to the tenth: "0 ms" would say that nothing was measured. */
+function ms(value: number): string {
+  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} ms`;
 }

@@ -16,7 +16,7 @@ export interface Line extends AttemptKey {
  *
  * Guarantees: a repeat changes nothing, because an attempt's lines are numbered where they are told; who sees a line
  * sees those before it, as long as the caller writes one group after the other; whoever was taken for dead or cancelled
- * adds nothing to an attempt that has ended. A line that is on its way in the very moment of that ending may still get in.
+ * adds nothing to an attempt that has ended, or to a job that has been deleted since. A line that is on its way in the very moment of that ending may still get in.
  */
 export async function reportLines(db: Database, lines: readonly Line[]): Promise<number> {
   const [answer] = await db.run(
@@ -34,13 +34,18 @@ export async function reportLines(db: Database, lines: readonly Line[]): Promise
     open as materialized (
       select line.*
       from line
-      left join lateral (
-        select true as ended
-        from jobsvc.attempts
-        where attempts.job_id = line.job_id and attempts.attempt = line.attempt
-        limit 1
-      ) ending on true
-      where ending.ended is null
+      join (
+        select attempt.*
+        from (select distinct job_id, attempt from line) attempt
+        cross join lateral (select from jobsvc.jobs where jobs.id = attempt.job_id limit 1) job
+        left join lateral (
+          select true as ended
+          from jobsvc.attempts
+          where attempts.job_id = attempt.job_id and attempts.attempt = attempt.attempt
+          limit 1
+        ) ending on true
+        where ending.ended is null
+      ) running using (job_id, attempt)
     ),
     written as (
       insert into jobsvc.events (job_id, attempt, seq, type, data)

@@ -95,7 +95,7 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
       where ready.id = picked.id and picked.size > picked.wanted
     ),
     taken as materialized (
-      select picked.kind, picked.priority, picked.attempt, picked.failures, picked.losses, picked.size,
+      select picked.kind, picked.priority, picked.attempt, picked.failures, picked.losses, picked.size, picked.run_at,
         job.id as job_id, row_number() over (order by picked.priority, picked.run_at, picked.id, job.place) as place
       from picked
       cross join lateral unnest(picked.job_ids[:picked.wanted]) with ordinality as job (id, place)
@@ -117,7 +117,8 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
     select job.id, leased.id as "leaseId", leased.kind, ${queue}::text as queue, leased.priority,
       job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
       job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs",
-      leased.attempt, leased.failures, leased.losses, taken.size as "blockSize"
+      leased.attempt, leased.failures, leased.losses, taken.size as "blockSize",
+      extract(epoch from now() - taken.run_at)::float8 * 1000 as "waitedMs"
     from taken
     join leased using (kind, priority, attempt, failures, losses)
     cross join lateral (select * from jobsvc.jobs where jobs.id = taken.job_id limit 1) job

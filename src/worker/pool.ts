@@ -9,6 +9,7 @@ import { type Lane, readLanes } from "../queue/lanes.ts";
 import { takeJobs } from "../queue/take.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
+import type { Reports } from "./reports.ts";
 import { releasedEnding, runJob } from "./run.ts";
 
 export interface QueueSlots {
@@ -23,6 +24,7 @@ export interface PoolParts {
   registry: Registry;
   holdings: Holdings;
   endings: Endings;
+  reports: Reports;
   emit: Emit;
   pollIntervalMs: number;
   defaultTimeoutMs: number;
@@ -57,7 +59,7 @@ interface Held {
  * and then breaks them off and releases them too: they can run elsewhere at once.
  */
 export function pool(parts: PoolParts): Pool {
-  const { db, workerId, queue, registry, holdings, endings, emit, pollIntervalMs } = parts;
+  const { db, workerId, queue, registry, holdings, endings, reports, emit, pollIntervalMs } = parts;
   const running = new Set<Promise<void>>();
   const ahead: Held[] = [];
   let averageRunMs = Number.POSITIVE_INFINITY;
@@ -131,10 +133,12 @@ export function pool(parts: PoolParts): Pool {
       worker_id: workerId,
     };
     emit("job.started", fields);
+    const report = reports.open(job);
     const ending = await runJob({
       job,
       registry,
       controller,
+      reporter: report,
       defaultTimeoutMs: parts.defaultTimeoutMs,
       random: Math.random,
     });
@@ -142,6 +146,8 @@ export function pool(parts: PoolParts): Pool {
       averageRunMs = averaged(averageRunMs, ending.ranMs);
       emitEnding(fields, ending);
     }
+    const told = report.close();
+    if (told) await told;
     handIn(job, ending);
   }
 

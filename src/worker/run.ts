@@ -1,4 +1,4 @@
-import type { JobDefinition } from "../handlers/define.ts";
+import type { JobDefinition, Reporter } from "../handlers/define.ts";
 import type { Registry } from "../handlers/registry.ts";
 import { HandlerError, storedError } from "../job/errors.ts";
 import type { TakenJob } from "../job/job.ts";
@@ -10,6 +10,8 @@ export interface Run {
   registry: Registry;
   /** Broken off from outside: cancelled, lost or released. */
   controller: AbortController;
+  /** Takes what the handler tells. */
+  reporter: Reporter;
   /** Time limit for a job that brings none and whose kind sets none. */
   defaultTimeoutMs: number;
   random: () => number;
@@ -86,7 +88,7 @@ async function withTimeLimit(run: Run, definition: JobDefinition): Promise<unkno
 }
 
 async function callHandler(
-  { job, registry }: Run,
+  { job, registry, reporter }: Run,
   definition: JobDefinition,
   signal: AbortSignal,
 ): Promise<unknown> {
@@ -94,10 +96,14 @@ async function callHandler(
   const [problem] = registry.checkPayload(job.kind, payload);
   if (problem) throw new PayloadError(`payload${problem.pointer}: ${problem.detail}`);
   const { id, kind, queue, userId, resourceId, maxAttempts, attempt } = job;
+  const { progress, log, emit } = reporter;
   return await definition.run(payload, {
     job: { id, kind, queue, userId, resourceId, maxAttempts },
     attempt,
     signal,
+    progress,
+    log,
+    emit,
   });
 }
 

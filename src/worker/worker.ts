@@ -7,6 +7,7 @@ import { endings } from "./endings.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { holdings } from "./holdings.ts";
 import { type Pool, pool, type QueueSlots } from "./pool.ts";
+import { reports } from "./reports.ts";
 import { wakeups } from "./wakeups.ts";
 
 export interface WorkerParts {
@@ -22,6 +23,8 @@ export interface WorkerParts {
   defaultTimeoutMs: number;
   /** Tells other processes that queues have work again. */
   announce: (queues: Iterable<string>) => void;
+  /** Running jobs have told something that can be read now. */
+  onReported?: () => void;
 }
 
 export interface WorkerService extends Service {
@@ -49,8 +52,12 @@ export function worker(parts: WorkerParts): WorkerService {
     onReleased: parts.announce,
   });
   const buffer = endings({ db, workerId, emit });
+  const told = reports({ db, workerId, emit, onWritten: parts.onReported });
   const pools = new Map(
-    queues.map((queue) => [queue.name, pool({ ...parts, workerId, queue, holdings: held, endings: buffer })]),
+    queues.map((queue) => [
+      queue.name,
+      pool({ ...parts, workerId, queue, holdings: held, endings: buffer, reports: told }),
+    ]),
   );
   const hints = wakeups({
     db,
@@ -60,7 +67,7 @@ export function worker(parts: WorkerParts): WorkerService {
     onCancelled: (jobId) => held.interruptJob(jobId, "cancelled"),
     onGap: () => wakeAll(pools.values()),
   });
-  const services = [presence, buffer, together("pools", [...pools.values()]), hints];
+  const services = [presence, buffer, told, together("pools", [...pools.values()]), hints];
 
   return {
     name: "worker",
@@ -70,12 +77,12 @@ export function worker(parts: WorkerParts): WorkerService {
     },
     async start() {
       await startAll(services);
-      const told = {
+      const fields = {
         worker_id: workerId,
         queues: [...pools.keys()].join(", "),
         kinds: registry.kinds.join(", "),
       };
-      emit("worker.started", told);
+      emit("worker.started", fields);
     },
     async stop() {
       presence.drain();

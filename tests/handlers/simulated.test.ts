@@ -3,6 +3,7 @@ import { aiAgent } from "../../src/handlers/ai_agent.ts";
 import { clientAgent } from "../../src/handlers/client_agent.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { simulated } from "../../src/handlers/simulated.ts";
+import { SILENT } from "../support/reporter.ts";
 
 interface Options {
   attempt?: number;
@@ -14,7 +15,7 @@ interface Options {
 async function attemptWith(payload: never, options: Options = {}): Promise<unknown> {
   const { attempt = 1, signal = new AbortController().signal, durationMs = 0 } = options;
   const job = { id: "", kind: "demo", queue: "default", userId: "", resourceId: "", maxAttempts: 3 };
-  return await simulated("demo", durationMs).run(payload, { job, attempt, signal });
+  return await simulated("demo", durationMs).run(payload, { ...SILENT, job, attempt, signal });
 }
 
 const payload = (value: unknown) => value as never;

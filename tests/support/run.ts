@@ -5,10 +5,12 @@ import type { Ending } from "../../src/job/outcome.ts";
 import { runJob } from "../../src/worker/run.ts";
 import { newJob } from "./factory.ts";
 import { handler } from "./handlers.ts";
+import { SILENT } from "./reporter.ts";
 
 /** A job as a worker holds it, of which the database knows nothing. */
 export function taken(changes: Partial<TakenJob> = {}): TakenJob {
-  return { ...newJob(), leaseId: crypto.randomUUID(), attempt: 1, failures: 0, losses: 0, ...changes };
+  const standing = { attempt: 1, failures: 0, losses: 0, waitedMs: 0 };
+  return { ...newJob(), leaseId: crypto.randomUUID(), ...standing, ...changes };
 }
 
 export interface RunOptions {
@@ -26,6 +28,7 @@ export function run(work: JobDefinition["run"], options: RunOptions = {}): Promi
     job: taken(options.job),
     registry: registry([handler(work, options.definition)]),
     controller,
+    reporter: SILENT,
     defaultTimeoutMs,
     random: () => random,
   });

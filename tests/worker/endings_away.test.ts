@@ -4,6 +4,7 @@ import { registry } from "../../src/handlers/registry.ts";
 import { type Endings, endings } from "../../src/worker/endings.ts";
 import { holdings } from "../../src/worker/holdings.ts";
 import { pool } from "../../src/worker/pool.ts";
+import { reports } from "../../src/worker/reports.ts";
 import { testDatabase } from "../support/database.ts";
 import { recorder } from "../support/events.ts";
 import { ending, insertNew, working } from "../support/factory.ts";
@@ -83,6 +84,7 @@ describe("a full buffer", () => {
       registry: registry([handler(() => "ran")]),
       holdings: held,
       endings: watched,
+      reports: reports({ db, workerId: worker.id, emit: () => {} }),
       emit: () => {},
       pollIntervalMs: 20,
       defaultTimeoutMs: 1_000,

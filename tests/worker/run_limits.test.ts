@@ -4,6 +4,7 @@ import { defineJob, type JobContext } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { runJob } from "../../src/worker/run.ts";
 import { obedient, stubborn } from "../support/handlers.ts";
+import { SILENT } from "../support/reporter.ts";
 import { type RunOptions, run, taken } from "../support/run.ts";
 
 const FAR_MS = 60_000;
@@ -133,9 +134,9 @@ describe("an interruption", () => {
 
 describe("a handler", () => {
   test("gets the payload, what it may know of the job, and the number of the try", async () => {
-    const seen: [unknown, Omit<JobContext, "signal">][] = [];
+    const seen: [unknown, Pick<JobContext, "attempt" | "job">][] = [];
     const job = taken({ payload: '{"task":"x"}', attempt: 4, maxAttempts: 6, timeoutMs: 5_000 });
-    await run((payload, { signal: _, ...context }) => void seen.push([payload, context]), { job });
+    await run((payload, { attempt, job }) => void seen.push([payload, { attempt, job }]), { job });
     const { id, kind, queue, userId, resourceId } = job;
     expect(seen).toEqual([
       [{ task: "x" }, { attempt: 4, job: { id, kind, queue, userId, resourceId, maxAttempts: 6 } }],
@@ -161,6 +162,7 @@ describe("a handler", () => {
         job: taken({ kind: "mail", payload }),
         registry: registry([definition]),
         controller: new AbortController(),
+        reporter: SILENT,
         defaultTimeoutMs: FAR_MS,
         random: () => 0.5,
       });

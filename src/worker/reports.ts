@@ -1,0 +1,108 @@
+import type { Reporter } from "../handlers/define.ts";
+import type { EventType } from "../job/event.ts";
+import type { TakenJob } from "../job/job.ts";
+import type { Service } from "../lifecycle/service.ts";
+import { type LineBufferParts, lineBuffer, type Teller } from "./line_buffer.ts";
+import { type LineData, logData, missingData, outputData, progressData } from "./line_data.ts";
+
+/** What one attempt may leave in the database: a long conversation with a model, word by word. */
+export const MAX_ATTEMPT_LINES = 20_000;
+export const MAX_ATTEMPT_BYTES = 8 * 1024 * 1024;
+
+/** What the handler of one attempt may tell. */
+export interface Report extends Reporter {
+  /**
+   * Takes no more, and resolves once everything told before is written or given up: whoever then sees the attempt's
+   * ending has seen that too. Undefined when nothing is left to be written.
+   */
+  close(): Promise<void> | undefined;
+}
+
+export interface Reports extends Service {
+  open(job: TakenJob): Report;
+}
+
+/**
+ * Takes what running attempts tell and has it written. Whatever goes wrong, the jobs go on: what is too much or too
+ * large, or cannot be written, is dropped and counted, and a line in its place says so.
+ */
+export function reports(parts: LineBufferParts): Reports {
+  const buffer = lineBuffer(parts);
+
+  function open(job: TakenJob): Report {
+    let lines = 0;
+    let bytes = 0;
+    let unwritten = 0;
+    let dropped = 0;
+    /** Of the dropped ones, those since the last line that was kept. */
+    let missing = 0;
+    let closed: PromiseWithResolvers<void> | undefined;
+
+    const teller: Teller = {
+      get closed() {
+        return closed !== undefined;
+      },
+      settled(written) {
+        unwritten--;
+        if (!written) drop();
+        if (closed && unwritten === 0) finish();
+      },
+    };
+
+    function tell(type: EventType, data: LineData) {
+      if (closed) return;
+      if (data === undefined || buffer.full || lines >= MAX_ATTEMPT_LINES || bytes >= MAX_ATTEMPT_BYTES)
+        return drop();
+      tellWhatIsMissing();
+      add(type, data);
+    }
+
+    function drop() {
+      missing++;
+      dropped++;
+    }
+
+    function tellWhatIsMissing() {
+      if (missing > 0) add("log", missingData(missing));
+      missing = 0;
+    }
+
+    function add(type: EventType, data: string) {
+      const size = Buffer.byteLength(data);
+      lines++;
+      bytes += size;
+      unwritten++;
+      buffer.add({ jobId: job.id, attempt: job.attempt, seq: lines, type, data }, size, teller);
+    }
+
+    function finish() {
+      const { id: job_id, kind, queue, attempt } = job;
+      if (dropped > 0)
+        parts.emit("reports.dropped", {
+          job_id,
+          kind,
+          queue,
+          attempt,
+          worker_id: parts.workerId,
+          lines: dropped,
+        });
+      closed?.resolve();
+    }
+
+    return {
+      progress: (percent, message) => tell("progress", progressData(percent, message)),
+      log: (message, fields) => tell("log", logData(message, fields)),
+      emit: (chunk) => tell("output", outputData(chunk)),
+      close() {
+        if (closed) return closed.promise;
+        tellWhatIsMissing();
+        closed = Promise.withResolvers();
+        if (unwritten > 0) buffer.hurry();
+        else finish();
+        return unwritten > 0 ? closed.promise : undefined;
+      },
+    };
+  }
+
+  return { name: "reports", open, start: buffer.start, stop: buffer.stop };
+}
