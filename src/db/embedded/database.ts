@@ -1,4 +1,5 @@
 import postgres from "postgres";
+import { isTransient } from "../deadline.ts";
 import { PORT } from "./socket_dir.ts";
 
 /** The port stands in the address too, because the driver would otherwise ask the environment for PGPORT. */
@@ -6,8 +7,21 @@ export function addressAt(socketDir: string, database: string) {
   return { host: socketDir, port: PORT, database, username: "jobsvc" };
 }
 
-/** Makes the database `jobsvc` unless it is there. Throws while the server is not ready to answer. */
-export async function ensureDatabase(socketDir: string): Promise<void> {
+/**
+ * True when the server takes connections and the database `jobsvc` is there; it is made when it is missing. False while
+ * nobody answers or the server is on its way up or down.
+ */
+export async function answers(socketDir: string): Promise<boolean> {
+  try {
+    await ensureDatabase(socketDir);
+    return true;
+  } catch (error) {
+    if (isTransient(error)) return false;
+    throw error;
+  }
+}
+
+async function ensureDatabase(socketDir: string): Promise<void> {
   const sql = postgres({
     ...addressAt(socketDir, "postgres"),
     max: 1,

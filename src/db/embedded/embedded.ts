@@ -2,7 +2,7 @@ import type { DatabaseAddress } from "../connect.ts";
 import { give, serverUser } from "./as_user.ts";
 import { findBinaries } from "./binaries.ts";
 import { type DataDir, openDataDir } from "./data_dir.ts";
-import { addressAt, ensureDatabase } from "./database.ts";
+import { addressAt } from "./database.ts";
 import { EmbeddedError } from "./errors.ts";
 import { initialise, majorOf } from "./initialise.ts";
 import { type Lock, lock, tryLock } from "./lock.ts";
@@ -61,9 +61,7 @@ async function startHere(dir: DataDir): Promise<string> {
   for (const file of [dir.startLock, dir.useLock]) give(file, user);
   const binaries = await findBinaries(dir, user, majorOf(dir));
   await initialise(dir, binaries, user);
-  const socketDir = await startServer(dir, binaries, user);
-  await ensureDatabase(socketDir);
-  return socketDir;
+  return startServer(dir, binaries, user);
 }
 
 async function leave(dir: DataDir, use: Lock): Promise<void> {

@@ -23,12 +23,20 @@ export async function initialise(dir: DataDir, binaries: Binaries, user: User | 
   removeUnfinished(dir);
   const unfinished = mkdtempSync(unfinishedName(dir));
   give(unfinished, user);
-  await runTool(
-    [join(binaries.bin, "initdb"), `--pgdata=${unfinished}`, ...INITDB, ...locale(binaries)],
-    user,
-  );
+  const initdb = [join(binaries.bin, "initdb"), `--pgdata=${unfinished}`, ...INITDB, ...locale(binaries)];
+  await runTool(initdb, user).catch(explainNameless);
   renameSync(unfinished, dir.cluster);
   await sync(dir.path); // else a power cut could take back the name, and with it the jobs of a day
+}
+
+/** Seen in containers that are started with a user id of one's choice. */
+function explainNameless(error: Error): never {
+  if (!error.message.includes("could not look up effective user ID")) throw error;
+  throw new EmbeddedError(
+    `${error.message}\nPostgreSQL wants the user it runs as to have a name: run as one that is listed in /etc/passwd, ` +
+      "or use a database of your own: DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME",
+    { cause: error },
+  );
 }
 
 const unfinishedName = ({ cluster }: DataDir) => `${cluster}.unfinished-`;

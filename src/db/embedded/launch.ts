@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { User } from "./as_user.ts";
 import type { Binaries } from "./binaries.ts";
 import type { DataDir } from "./data_dir.ts";
+import { answers } from "./database.ts";
 import { readServerFile } from "./postmaster_pid.ts";
 import { ENVIRONMENT } from "./run_tool.ts";
 import { endOfServerLog, openServerLog } from "./server_log.ts";
@@ -30,10 +31,11 @@ export async function launch(
   log.close();
   server.unref();
 
-  const end = await waitFor(patienceMs, () => {
+  const end = await waitFor(patienceMs, async () => {
     if (server.exitCode !== null || server.signalCode !== null) return "gone";
     const file = readServerFile(dir);
-    return file?.pid === server.pid && file.ready ? "ready" : undefined;
+    // In a restarted container the file may be of an old server that had the very same number: so the socket is asked too.
+    return file?.pid === server.pid && file.ready && (await answers(socketDir)) ? "ready" : undefined;
   });
   if (end === "ready") return undefined;
   return (await endOfServerLog(dir, log.from)) || `(nothing; exit ${server.exitCode ?? server.signalCode})`;

@@ -1,7 +1,7 @@
 import type { User } from "./as_user.ts";
 import type { Binaries } from "./binaries.ts";
 import type { DataDir } from "./data_dir.ts";
-import { ensureDatabase } from "./database.ts";
+import { answers } from "./database.ts";
 import { EmbeddedError } from "./errors.ts";
 import { launch } from "./launch.ts";
 import { isServerOf, readServerFile, removeFilesOfStranger } from "./postmaster_pid.ts";
@@ -33,13 +33,6 @@ export async function runningServer(dir: DataDir): Promise<string | undefined> {
 }
 
 const NONE = { socketDir: undefined };
-
-async function answers(socketDir: string): Promise<boolean> {
-  return ensureDatabase(socketDir).then(
-    () => true,
-    () => false, // why not stands in the server's log, which is quoted when it never answers
-  );
-}
 
 /** Starts the server, and answers its socket directory once it takes connections. */
 export async function startServer(dir: DataDir, binaries: Binaries, user: User | undefined): Promise<string> {
