@@ -7,6 +7,7 @@ import { aiAgent } from "./handlers/ai_agent.ts";
 import { clientAgent } from "./handlers/client_agent.ts";
 import { registry } from "./handlers/registry.ts";
 import { type HttpServer, httpServer, probeServer } from "./http/server.ts";
+import { type Waiter, waiter } from "./http/waiter.ts";
 import type { Service } from "./lifecycle/service.ts";
 import { pruner } from "./maintenance/pruner.ts";
 import { rescuer } from "./maintenance/rescuer.ts";
@@ -51,8 +52,9 @@ export function processFor(parts: RoleParts): Process {
   const jobs = settings.role === "api" ? [] : [jobWorker(), sweeping(), pruning()];
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
-  const api = http();
-  return { services: [database(db), api, ...jobs, state.service], api };
+  const waiting = waiter(db, emit);
+  const api = http(waiting);
+  return { services: [database(db), api, waiting, ...jobs, state.service], api };
 
   function jobWorker(): Service {
     running.worker = worker({
@@ -93,8 +95,9 @@ export function processFor(parts: RoleParts): Process {
     return maintenance(pruner({ db, emit, retention }), emit);
   }
 
-  function http(): HttpServer {
+  function http(waiter: Waiter): HttpServer {
     return httpServer({
+      waiter,
       db,
       inserter: inserter(db, (queues) => {
         for (const queue of queues) running.worker?.wake(queue);

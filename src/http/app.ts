@@ -2,13 +2,20 @@ import { type AnyElysia, Elysia } from "elysia";
 import type { Access } from "../access/access.ts";
 import type { Emit } from "../observability/events.ts";
 import { auth } from "./auth.ts";
+import { batchRoutes } from "./batch.ts";
+import { bulkRoutes } from "./bulk.ts";
 import { errors } from "./errors.ts";
 import { exchange } from "./exchange.ts";
 import { type HealthParts, healthRoutes } from "./health.ts";
+import { jobActionRoutes } from "./job_actions.ts";
 import { type JobParts, jobRoutes } from "./jobs.ts";
+import { listRoutes } from "./list.ts";
 import { openApi } from "./openapi.ts";
+import { queueRoutes } from "./queues.ts";
 import { routeTable } from "./route_table.ts";
+import { statsRoutes } from "./stats.ts";
 import { swaggerRoutes } from "./swagger.ts";
+import { workerRoutes } from "./workers.ts";
 
 export interface AppParts extends JobParts, HealthParts {
   emit: Emit;
@@ -35,7 +42,16 @@ export function createProbeApp(parts: ProbeParts) {
 }
 
 function resources(parts: AppParts) {
-  return new Elysia({ normalize: false }).use(healthRoutes(parts)).use(jobRoutes(parts));
+  return new Elysia({ normalize: false })
+    .use(healthRoutes(parts))
+    .use(jobRoutes(parts))
+    .use(jobActionRoutes(parts))
+    .use(listRoutes(parts))
+    .use(batchRoutes(parts))
+    .use(bulkRoutes(parts))
+    .use(queueRoutes(parts))
+    .use(workerRoutes(parts))
+    .use(statsRoutes(parts));
 }
 
 /** Hooks come before the routes: Elysia gives a route only those that it already has. */

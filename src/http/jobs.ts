@@ -1,23 +1,24 @@
-import { Elysia } from "elysia";
-import { recordAudit } from "../access/audit.ts";
-import type { Principal } from "../access/principal.ts";
+import { type Context, Elysia } from "elysia";
 import type { Database } from "../db/connect.ts";
-import { cancelJob } from "../queue/cancel.ts";
 import type { Inserter } from "../queue/inserter.ts";
-import { readJob } from "../queue/read.ts";
 import { needs, principalOf } from "./auth.ts";
 import { boundFaults } from "./bound.ts";
 import { invalid } from "./field_errors.ts";
-import { JobView, jobJson } from "./job_view.ts";
+import { insertOnce } from "./idempotency.ts";
+import { jobAnswer } from "./job_answer.ts";
+import { JobView } from "./job_view.ts";
 import { NewJobBody, readNewJob } from "./new_job.ts";
 import { type CheckPayload, MAX_JOB_BYTES } from "./payload.ts";
-import { notFound, Problem } from "./problem.ts";
+import { queryParameters } from "./query.ts";
 import { readJson } from "./request_body.ts";
-import { answered, JobId, ProblemBody, problems, uuid } from "./schemas.ts";
+import { answered, IDEMPOTENCY_HEADER, JobId, ProblemBody, problems, uuid } from "./schemas.ts";
+import { WaitQuery, waitSeconds } from "./wait.ts";
+import type { Waiter } from "./waiter.ts";
 
 export interface JobParts {
   db: Database;
   inserter: Inserter;
+  waiter: Waiter;
   checkPayload: CheckPayload;
 }
 
@@ -26,74 +27,86 @@ const CreatedJob = answered(
   { $id: "CreatedJob", description: "The job is committed." },
 );
 
-export function jobRoutes({ db, inserter, checkPayload }: JobParts) {
-  return new Elysia({ name: "jobs", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
-    .model({ NewJob: NewJobBody, CreatedJob, Job: JobView, Problem: ProblemBody })
-    .post(
-      "/create",
-      async ({ request, set }) => {
-        const job = readNewJob(await readJson(request, MAX_JOB_BYTES), checkPayload);
-        const faults = boundFaults(principalOf(request), job.userId);
-        if (faults.length > 0) throw invalid(faults);
-        await inserter.insert([job]);
-        set.status = 201;
-        set.headers.location = `/api/jobs/${job.id}`;
-        return { job_id: job.id };
-      },
-      {
+/** What creating a job can be refused for. */
+const refusals = problems(400, 401, 403, 409, 413, 415, 422, 429, 500, 503);
+
+export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
+  const once = insertOnce({ db, inserter });
+
+  async function create({ request, set }: Pick<Context, "request" | "set">): Promise<string> {
+    const principal = principalOf(request);
+    const body = await readJson(request, MAX_JOB_BYTES);
+    const job = readNewJob(body, checkPayload);
+    const faults = boundFaults(principal, job.userId);
+    if (faults.length > 0) throw invalid(faults);
+    const { jobIds, replayed } = await once({ request, text: body.text, principal, jobs: [job] });
+    const [id] = jobIds as [string];
+    set.status = 201;
+    set.headers.location = `/api/jobs/${id}`;
+    if (replayed) set.headers["idempotency-replayed"] = "true";
+    return id;
+  }
+
+  return (
+    new Elysia({ name: "jobs", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
+      .model({ NewJob: NewJobBody, CreatedJob, Job: JobView, Problem: ProblemBody })
+      // The body is read and checked by hand: its payload is kept as text, and its size and depth before all else.
+      .post("/create", async ({ request, set }) => ({ job_id: await create({ request, set }) }), {
         beforeHandle: needs("jobs:write"),
-        // The body is read and checked by hand: its payload is kept as text, and its size and depth before all else.
         parse: "none",
         body: "NewJob",
-        response: { 201: "CreatedJob", ...problems(400, 401, 403, 413, 415, 422, 429, 500, 503) },
+        response: { 201: "CreatedJob", ...refusals },
         detail: {
           operationId: "createJob",
           summary: "Create a job",
           description: "Answers once the job is committed. It then runs at least once.",
+          parameters: [IDEMPOTENCY_HEADER],
         },
-      },
-    )
-    .get("/:id", async ({ params, request }) => jobAnswer(db, params.id, principalOf(request)), {
-      beforeHandle: needs("jobs:read"),
-      params: JobId,
-      response: { 200: "Job", ...problems(401, 403, 404, 429, 500, 503) },
-      detail: {
-        operationId: "getJob",
-        summary: "Read a job",
-        description: "Where the job is, every attempt with its error, and the result.",
-      },
-    })
-    .post(
-      "/:id/cancel",
-      async ({ params, request }) => {
-        const principal = principalOf(request);
-        const answer = await cancelJob(db, params.id, principal.userId);
-        if (answer === "not_found") throw notFound();
-        if (answer === "already_final") throw await alreadyFinal(db, params.id, principal);
-        await recordAudit(db, { principal, action: "job.cancel", jobId: params.id });
-        return jobAnswer(db, params.id, principal);
-      },
-      {
-        beforeHandle: needs("jobs:manage"),
-        params: JobId,
-        response: { 200: "Job", ...problems(401, 403, 404, 409, 429, 500, 503) },
-        detail: {
-          operationId: "cancelJob",
-          summary: "Cancel a job",
-          description:
-            "Whether it waits or runs. A handler that runs is told to stop, and whatever it still answers is dropped.",
+      })
+      .post(
+        "/",
+        async ({ request, set }) => {
+          const seconds = waitSeconds(request);
+          const id = await create({ request, set });
+          if (seconds > 0) await waiter.ended(id, seconds * 1000);
+          if (request.headers.has("prefer") && seconds > 0)
+            set.headers["preference-applied"] = `wait=${seconds}`;
+          return jobAnswer(db, id, principalOf(request));
         },
-      },
-    );
-}
-
-async function jobAnswer(db: Database, id: string, { userId }: Principal): Promise<Response> {
-  const job = await readJob(db, id, userId);
-  if (job === undefined) throw notFound();
-  return new Response(jobJson(job), { headers: { "content-type": "application/json" } });
-}
-
-async function alreadyFinal(db: Database, id: string, { userId }: Principal): Promise<Problem> {
-  const job = await readJob(db, id, userId);
-  return job ? new Problem("already_final", `the job is ${job.state} already`) : notFound();
+        {
+          beforeHandle: needs("jobs:write"),
+          parse: "none",
+          body: "NewJob",
+          response: { 201: "Job", ...refusals },
+          detail: {
+            operationId: "createJobAndWait",
+            summary: "Create a job and read it",
+            description: "Like createJob, but answers the job; on wish only after it has ended.",
+            parameters: [IDEMPOTENCY_HEADER, ...queryParameters(WaitQuery)],
+          },
+        },
+      )
+      .get(
+        "/:id",
+        async ({ params, request }) => {
+          const seconds = waitSeconds(request);
+          const principal = principalOf(request);
+          if (seconds === 0) return jobAnswer(db, params.id, principal, request.headers.get("if-none-match"));
+          await jobAnswer(db, params.id, principal); // nobody waits for what is not there, or not theirs
+          await waiter.ended(params.id, seconds * 1000);
+          return jobAnswer(db, params.id, principal);
+        },
+        {
+          beforeHandle: needs("jobs:read"),
+          params: JobId,
+          response: { 200: "Job", ...problems(401, 403, 404, 422, 429, 500, 503) },
+          detail: {
+            operationId: "getJob",
+            summary: "Read a job",
+            description: "Where the job is, every attempt with its error, and the result.",
+            parameters: queryParameters(WaitQuery),
+          },
+        },
+      )
+  );
 }

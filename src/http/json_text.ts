@@ -60,14 +60,26 @@ export function memberText(text: string, name: string): string | undefined {
   }
 }
 
-/** Where the member's value ends: at the comma or brace that belongs to the outermost object. */
+/** The texts of the elements of a JSON array, exactly as they stand there. `text` must be valid JSON, an array. */
+export function elementTexts(text: string): string[] {
+  const elements: string[] = [];
+  for (let at = text.indexOf("[") + 1; at < text.length; ) {
+    const end = endOfMember(text, at);
+    const element = text.slice(at, end).trim();
+    if (element !== "") elements.push(element);
+    at = end + 1;
+  }
+  return elements;
+}
+
+/** Where a value ends: at the comma or closing bracket that belongs to the outermost object or array. */
 function endOfMember(text: string, start: number): number {
   let depth = 0;
   for (let at = start; at < text.length; at++) {
     const code = text.charCodeAt(at);
     if (code === QUOTE) at = endOfString(text, at) - 1;
     else if (code === OPEN_BRACE || code === OPEN_BRACKET) depth++;
-    else if (depth === 0 && (code === COMMA || code === CLOSE_BRACE)) return at;
+    else if (depth === 0 && (code === COMMA || code === CLOSE_BRACE || code === CLOSE_BRACKET)) return at;
     else if (code === CLOSE_BRACE || code === CLOSE_BRACKET) depth--;
   }
   return text.length;

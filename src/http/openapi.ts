@@ -37,6 +37,8 @@ const HEADERS: Record<string, { statuses?: number[]; description: string }> = {
   "Retry-After": { statuses: [503], description: "Seconds after which to try again, where that will help." },
 };
 
+const NO_CONTENT = 204;
+
 /** A service without any key is open, to its own machine only. */
 const KEY_IF_THERE_ARE_ANY = [{ key: [] }, {}];
 
@@ -55,6 +57,8 @@ export async function openApi(routes: AnyElysia, version: string) {
     servers: [{ url: "/", description: "The service that answers this document." }],
     tags: [
       { name: "jobs", description: "Jobs, from their creation to their end." },
+      { name: "queues", description: "Queues, and how many jobs are where." },
+      { name: "workers", description: "The processes that run jobs." },
       { name: "health", description: "Is the service there, and can it work?" },
     ],
     paths: mapValues(paths, (methods, path) =>
@@ -101,7 +105,9 @@ function answer(response: Body, status: number): Body {
   return {
     description: titleOf(status) ?? response.description,
     headers: Object.fromEntries(headers.map(([name]) => [name, { $ref: `#/components/headers/${name}` }])),
-    content: { [status < 400 ? "application/json" : "application/problem+json"]: mediaOf(response) },
+    ...(status !== NO_CONTENT && {
+      content: { [status < 400 ? "application/json" : "application/problem+json"]: mediaOf(response) },
+    }),
   };
 }
 

@@ -17,16 +17,35 @@ export interface JsonBody {
  * do none of this, and take bodies of any declared type.
  */
 export async function readJson(request: Request, maxBytes: number): Promise<JsonBody> {
-  checkHeaders(request.headers, maxBytes);
-  const text = decode(await readBytes(request, maxBytes));
-  checkDepth(text);
+  return parseJson(await readText(request, maxBytes, [JSON_TYPE]));
+}
+
+export const JSON_TYPE = "application/json";
+
+/** The text of a body of one of these types. */
+export async function readText(
+  request: Request,
+  maxBytes: number,
+  types: readonly string[],
+): Promise<string> {
+  checkHeaders(request.headers, maxBytes, types);
+  return decode(await readBytes(request, maxBytes));
+}
+
+/** `envelopes` is how many levels of the text are around what may nest deeply. */
+export function parseJson(text: string, envelopes = 1): JsonBody {
+  checkDepth(text, MAX_DEPTH + envelopes);
   return { text, value: parse(text) };
 }
 
-function checkHeaders(headers: Headers, maxBytes: number) {
-  const [type, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
-  if (type?.trim() !== "application/json")
-    throw new Problem("unsupported_media_type", "send the body with Content-Type: application/json");
+export function mediaType(headers: Headers): string {
+  return (headers.get("content-type") ?? "").split(";")[0]!.trim().toLowerCase();
+}
+
+function checkHeaders(headers: Headers, maxBytes: number, types: readonly string[]) {
+  const [, ...parameters] = (headers.get("content-type") ?? "").toLowerCase().split(";");
+  if (!types.includes(mediaType(headers)))
+    throw new Problem("unsupported_media_type", `send the body with Content-Type: ${types.join(" or ")}`);
   if (!parameters.every(isUtf8OrNoCharset))
     throw new Problem("unsupported_media_type", "send the body in UTF-8, the only charset of JSON");
   if ((headers.get("content-encoding") ?? "identity").toLowerCase() !== "identity")
@@ -78,9 +97,8 @@ function decode(bytes: Uint8Array): string {
   }
 }
 
-/** The envelope is a level of its own. */
-function checkDepth(text: string) {
-  const found = tooDeep(text, MAX_DEPTH + 1);
+function checkDepth(text: string, limit: number) {
+  const found = tooDeep(text, limit);
   if (found?.closed) {
     const detail = `must not nest deeper than ${MAX_DEPTH} levels`;
     const errors = [{ pointer: found.member === undefined ? "" : pointer(found.member), detail }];

@@ -76,6 +76,17 @@ export const ProblemBody = answered(
   },
 );
 
+/** For the `detail.parameters` of a route that creates jobs. */
+export const IDEMPOTENCY_HEADER = {
+  name: "Idempotency-Key",
+  in: "header" as const,
+  required: false,
+  description:
+    "Chosen by the client, 1 to 255 characters: a repeat of the request with the same key, for a day, gets the same answer.",
+  schema: { type: "string" as const, minLength: 1, maxLength: 257 },
+  example: '"4f9c2a1e"',
+};
+
 /** For the `response` of a route: every refusal looks alike. */
 export function problems<Status extends number>(...statuses: Status[]): Record<Status, "Problem"> {
   return Object.fromEntries(statuses.map((status) => [status, "Problem"])) as Record<Status, "Problem">;

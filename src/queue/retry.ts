@@ -1,43 +1,61 @@
 import type { Database } from "../db/connect.ts";
+import { WORK_CHANNEL } from "./channels.ts";
 
 export type RetryAnswer = "retried" | "not_final" | "not_found";
 
 /**
  * An operator's second chance for a job that has ended: marks its last ending as retried and lets the next
- * attempt wait. The mark is the guard: two clicks give one retry.
+ * attempt wait. The mark is the guard: two clicks give one retry. With a `userId`, jobs of other users are not found.
  *
  * A job that has used up its attempts gets one more; earlier losses are forgiven.
  */
-export async function retryJob(db: Database, id: string): Promise<RetryAnswer> {
-  const [answer] = await db.run(
-    (sql) => sql<{ known: boolean; queue: string | null }[]>`
-    with last as materialized (
-      select attempt from jobsvc.attempts where job_id = ${id} order by attempt desc limit 1
+export async function retryJob(db: Database, id: string, userId: string | null = null): Promise<RetryAnswer> {
+  return (await retryJobs(db, [id], userId)).get(id) ?? "not_found";
+}
+
+/** The same for many: each job by itself is retried or not. */
+export async function retryJobs(
+  db: Database,
+  ids: readonly string[],
+  userId: string | null = null,
+): Promise<Map<string, RetryAnswer>> {
+  const rows = await db.run(
+    (sql) => sql<{ id: string; retried: boolean }[]>`
+    with known as materialized (
+      select jobs.id, jobs.queue, jobs.kind, jobs.priority, jobs.max_attempts, last.attempt, failed.count as failures
+      from jobsvc.jobs
+      left join lateral (
+        select attempt from jobsvc.attempts where job_id = jobs.id order by attempt desc limit 1
+      ) last on true
+      cross join lateral (
+        select count(*) from jobsvc.attempts where job_id = jobs.id and outcome = 'failed'
+      ) failed
+      where jobs.id = any (${[...ids]}::uuid[]) and (${userId}::uuid is null or jobs.user_id = ${userId})
     ),
     reopened as (
       update jobsvc.attempts set retry_at = now()
-      from last
-      where attempts.job_id = ${id} and attempts.attempt = last.attempt and attempts.retry_at is null
-      returning attempts.attempt, attempts.outcome
+      from known
+      where attempts.job_id = known.id and attempts.attempt = known.attempt and attempts.retry_at is null
+      returning known.*, attempts.outcome
     ),
     again as (
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, failures, job_ids)
-      select jobs.queue, jobs.kind, jobs.priority, now(), reopened.attempt + 1,
-        least(failed.count, jobs.max_attempts - 1), array[jobs.id]
+      select queue, kind, priority, now(), attempt + 1, least(failures, max_attempts - 1), array[id]
       from reopened
-      cross join jobsvc.jobs
-      cross join (
-        select count(*) from jobsvc.attempts where job_id = ${id} and outcome = 'failed'
-      ) failed
-      where jobs.id = ${id}
+      order by id
       returning queue
     ),
     tallied as (
       insert into jobsvc.tallies (queue, kind, outcome, jobs)
-      select jobs.queue, jobs.kind, reopened.outcome, -1 from reopened cross join jobsvc.jobs where jobs.id = ${id}
+      select queue, kind, outcome, -count(*) from reopened group by queue, kind, outcome
+    ),
+    told as materialized (
+      select pg_notify(${WORK_CHANNEL}, queue) from (select distinct queue from again) queues
     )
-    select exists (select from jobsvc.jobs where jobs.id = ${id}) as known, (select queue from again) as queue`,
+    select known.id, reopened.id is not null as retried
+    from known
+    left join reopened using (id)
+    cross join (select count(*) from told) all_told`,
   );
-  if (!answer?.known) return "not_found";
-  return answer.queue ? "retried" : "not_final";
+  return new Map(rows.map(({ id, retried }) => [id, retried ? "retried" : "not_final"]));
 }

@@ -53,6 +53,7 @@ export function testParts() {
       },
     },
     emit: (name, fields) => told.push({ name, fields: { ...fields } }),
+    waiter: { name: "waiter", ended: async () => {}, start: async () => {}, stop: async () => {} },
     checkPayload: () => [],
     readiness: async () => ({ ready: true, checks: { database: { ok: true } } }),
     access: testAccess(),

@@ -1,0 +1,134 @@
+import { Type } from "@sinclair/typebox";
+import { Elysia } from "elysia";
+import type { Principal } from "../access/principal.ts";
+import type { Database } from "../db/connect.ts";
+import type { NewJob } from "../job/job.ts";
+import type { Inserter } from "../queue/inserter.ts";
+import { needs, principalOf } from "./auth.ts";
+import { boundFaults } from "./bound.ts";
+import { invalid } from "./field_errors.ts";
+import { insertOnce } from "./idempotency.ts";
+import { elementTexts } from "./json_text.ts";
+import { NewJobBody, readNewJob } from "./new_job.ts";
+import type { CheckPayload } from "./payload.ts";
+import { pointer } from "./pointer.ts";
+import { type FieldError, Problem } from "./problem.ts";
+import { JSON_TYPE, type JsonBody, mediaType, parseJson, readText } from "./request_body.ts";
+import { answered, IDEMPOTENCY_HEADER, ProblemBody, problems, uuid } from "./schemas.ts";
+
+export interface BatchParts {
+  db: Database;
+  inserter: Inserter;
+  checkPayload: CheckPayload;
+}
+
+const MAX_JOBS = 10_000;
+const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+const NDJSON_TYPE = "application/x-ndjson";
+/** So many are read before other requests get their turn: some milliseconds' worth. */
+const JOBS_AT_A_STRETCH = 250;
+/** As in an answer: the rest of a thoroughly wrong batch need not be read. */
+const MAX_ERRORS = 50;
+
+const Batch = Type.Array(NewJobBody, {
+  $id: "Batch",
+  minItems: 1,
+  maxItems: MAX_JOBS,
+  description: `Jobs, at most ${MAX_JOBS} and 16 MiB. As ${NDJSON_TYPE}: one a line.`,
+  examples: [NewJobBody.examples],
+});
+
+const CreatedBatch = answered(
+  { job_ids: Type.Array(uuid(), { description: "In the order of the jobs." }) },
+  { $id: "CreatedBatch", description: "All jobs are committed." },
+);
+
+export function batchRoutes({ db, inserter, checkPayload }: BatchParts) {
+  const once = insertOnce({ db, inserter });
+  return new Elysia({ name: "batch", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
+    .model({ NewJob: NewJobBody, Batch, CreatedBatch, Problem: ProblemBody })
+    .post(
+      "/batch",
+      async ({ request, set }) => {
+        const principal = principalOf(request);
+        const text = await readText(request, MAX_BATCH_BYTES, [JSON_TYPE, NDJSON_TYPE]);
+        const bodies = mediaType(request.headers) === NDJSON_TYPE ? lines(text) : elements(text);
+        const jobs = await readJobs(bodies, checkPayload, principal);
+        const { jobIds, replayed } = await once({ request, text, principal, jobs });
+        set.status = 201;
+        if (replayed) set.headers["idempotency-replayed"] = "true";
+        return { job_ids: jobIds };
+      },
+      {
+        beforeHandle: needs("jobs:write"),
+        parse: "none",
+        body: "Batch",
+        response: { 201: "CreatedBatch", ...problems(400, 401, 403, 409, 413, 415, 422, 429, 500, 503) },
+        detail: {
+          operationId: "createJobs",
+          summary: "Create many jobs",
+          description: "All or none. The pointers of an error begin with the place of the job, from 0.",
+          parameters: [IDEMPOTENCY_HEADER],
+        },
+      },
+    );
+}
+
+function elements(text: string): JsonBody[] {
+  const { value } = parseJson(text, 2);
+  if (!Array.isArray(value)) throw invalid([{ pointer: "", detail: "must be a list of jobs" }]);
+  checkCount(value.length);
+  const texts = elementTexts(text);
+  return value.map((element, place) => ({ value: element, text: texts[place]! }));
+}
+
+function lines(text: string): JsonBody[] {
+  const filled = text.split("\n").filter((line) => line.trim() !== "");
+  checkCount(filled.length);
+  return filled.map((line, place) => {
+    try {
+      return parseJson(line);
+    } catch (error) {
+      throw error instanceof Problem ? ofJob(place, error) : error;
+    }
+  });
+}
+
+function checkCount(jobs: number) {
+  if (jobs < 1 || jobs > MAX_JOBS) throw invalid([{ pointer: "", detail: `must be 1 to ${MAX_JOBS} jobs` }]);
+}
+
+async function readJobs(
+  bodies: readonly JsonBody[],
+  checkPayload: CheckPayload,
+  principal: Principal,
+): Promise<NewJob[]> {
+  const jobs: NewJob[] = [];
+  const faults: FieldError[] = [];
+  for (const [place, body] of bodies.entries()) {
+    if (place > 0 && place % JOBS_AT_A_STRETCH === 0) await new Promise(setImmediate);
+    try {
+      const job = readNewJob(body, checkPayload);
+      faults.push(...boundFaults(principal, job.userId, `${pointer(place)}/user_id`));
+      jobs.push(job);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      const problem = ofJob(place, error);
+      if (problem.kind !== "invalid") throw problem;
+      faults.push(...(problem.parts.errors ?? []));
+    }
+    if (faults.length >= MAX_ERRORS) break;
+  }
+  if (faults.length > 0) throw invalid(faults);
+  return jobs;
+}
+
+/** The same problem, seen from the whole batch. */
+function ofJob(place: number, { kind, detail, parts }: Problem): Problem {
+  const at = pointer(place);
+  const errors = (parts.errors ?? [{ pointer: "", detail }]).map((fault) => ({
+    ...fault,
+    pointer: at + fault.pointer,
+  }));
+  return new Problem(kind, `job ${place}: ${detail}`, { ...parts, errors });
+}
