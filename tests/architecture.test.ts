@@ -74,6 +74,13 @@ describe("imports", () => {
     expect(broken).toEqual([]);
   });
 
+  test("have a rule in every folder", () => {
+    const folders = sources
+      .map(({ path }) => path.split("/").slice(1, -1)[0])
+      .filter((folder) => folder !== undefined);
+    expect([...new Set(folders)].filter((folder) => !(folder in ROOMS))).toEqual([]);
+  });
+
   test("are all seen by this test", () => {
     const text = `
       import a from "./a.ts";
