@@ -78,7 +78,8 @@ async function withLog(command: "migrate" | "serve", settings: Settings): Promis
     }
     return EXIT_OK;
   } catch (error) {
-    log.emit("process.failed", { error });
+    if (error instanceof CommandError) console.error(error.message);
+    else log.emit("process.failed", { error });
     return exitCodeOf(error);
   } finally {
     log.close();

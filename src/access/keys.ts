@@ -1,4 +1,3 @@
-import { arrayLiteral } from "../db/arrays.ts";
 import type { Database, Sql } from "../db/connect.ts";
 import { hashOf, keyText, newKey } from "./key.ts";
 import type { Scope } from "./scopes.ts";
@@ -47,7 +46,7 @@ export async function createKey(db: Database, wanted: NewKey): Promise<CreatedKe
   const [made] = await db.run(
     (sql) => sql<KeyRecord[]>`
     insert into jobsvc.api_keys as known (id, name, hash, scopes, user_id, expires_at)
-    select ${key.id}, ${wanted.name}, ${hashOf(key.secret)}, ${arrayLiteral(wanted.scopes)}::text[], ${wanted.userId},
+    select ${key.id}, ${wanted.name}, ${hashOf(key.secret)}, ${[...wanted.scopes]}::text[], ${wanted.userId},
       expires_at
     from coalesce(${at}::timestamptz, now() + ${inMs}::float8 * interval '1 millisecond') as expires_at
     where expires_at is null or expires_at > now()
@@ -57,11 +56,15 @@ export async function createKey(db: Database, wanted: NewKey): Promise<CreatedKe
   return made && { text: keyText(key), record: made };
 }
 
-export async function hasLiveKey(db: Database): Promise<boolean> {
-  const [row] = await db.run(
-    (sql) => sql<{ exists: boolean }[]>`select exists (select from jobsvc.api_keys where ${isLive(sql)})`,
+/** Whether a key was ever made, and whether one opens now. */
+export async function anyKeys(db: Database): Promise<{ known: boolean; live: boolean }> {
+  const [keys] = await db.run(
+    (sql) => sql<{ known: boolean; live: boolean }[]>`
+    select
+      exists (select from jobsvc.api_keys) as known,
+      exists (select from jobsvc.api_keys where ${isLive(sql)}) as live`,
   );
-  return row!.exists;
+  return keys!;
 }
 
 /** A page of keys, the newest first, those included that no longer open anything. `before` is the last one seen. */

@@ -1,4 +1,4 @@
-import { flagOf, variableOf } from "./names.ts";
+import { flagOf } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
 /** What is wrong between settings that are each right, as sentences that say what to do. */
@@ -8,11 +8,6 @@ export function contradictions(settings: Settings): string[] {
     settings.queues.some((other, at) => at < index && other.name === name),
   );
   if (twice) problems.push(`${flagOf("queues")}: names ${twice.name} twice`);
-  if (settings.role !== "worker" && settings.apiKeys.length === 0 && !isLoopback(settings.host))
-    problems.push(
-      `${flagOf("host")}: ${settings.host} is open to others, and without a key everybody may call: ` +
-        `set ${variableOf("apiKeys")}, or listen on 127.0.0.1`,
-    );
   return problems;
 }
 

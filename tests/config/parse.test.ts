@@ -161,30 +161,6 @@ describe("values", () => {
   });
 });
 
-describe("cross checks", () => {
-  test("a server that others can reach needs a key", () => {
-    for (const host of [
-      "0.0.0.0",
-      "::",
-      "10.0.0.1",
-      "example.org",
-      "localhost.example.org",
-      "127.0.0.1.nip.io",
-    ]) {
-      const [code, message] = refusal([`--host=${host}`]);
-      expect(code).toBe(EXIT_CONFIGURATION);
-      expect(message).toContain("set JOBSVC_API_KEYS, or listen on 127.0.0.1");
-      expect(settings([`--host=${host}`], { JOBSVC_API_KEYS: KEY }).host).toBe(host);
-    }
-  });
-
-  test("loopback needs none, and neither does a worker, which serves nobody", () => {
-    for (const host of ["127.0.0.1", "127.8.9.10", "localhost", "::1"])
-      expect(settings([`--host=${host}`]).host).toBe(host);
-    expect(settings(["--host=0.0.0.0", "--role=worker", "--probe-port=9090"]).probePort).toBe(9090);
-  });
-});
-
 describe("complaints", () => {
   test("name every mistake together", () => {
     const error = thrown(["--prot=1", "--role=web"], {
