@@ -66,6 +66,8 @@ function prettyLine(color: boolean) {
 function copyInto(line: Record<string, unknown>, fields: object): Record<string, unknown> {
   for (const [key, value] of Object.entries(fields)) {
     if (typeof value === "string") line[key] = loggable(value);
+    else if (typeof value === "number")
+      line[key] = Math.round(value * 1000) / 1000; // clocks answer noise beyond
     else line[key] = key === "error" ? loggedError(value) : value;
   }
   return line;

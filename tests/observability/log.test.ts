@@ -33,6 +33,18 @@ test("an event is one JSON object on one line, with its time, level, name, field
   expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
 });
 
+test("durations are told without the noise of the clock", () => {
+  const request = { method: "GET", path: "/", status: 200, request_id: "1" };
+  const lines = written((emit) => {
+    for (const ms of [34.76052699999997, 0.4449999999, 12]) emit("http.request", { ...request, ms });
+  });
+  expect(lines.map(({ ms, msg }) => [ms, msg])).toEqual([
+    [34.761, "GET / 200 in 35 ms"],
+    [0.445, "GET / 200 in 0.4 ms"],
+    [12, "GET / 200 in 12 ms"],
+  ]);
+});
+
 test("what matters less than the level is not written", () => {
   const lines = written(
     (emit) => {
