@@ -11,6 +11,7 @@ import { type Waiter, waiter } from "./http/waiter.ts";
 import type { Service } from "./lifecycle/service.ts";
 import { pruner } from "./maintenance/pruner.ts";
 import { rescuer } from "./maintenance/rescuer.ts";
+import { tallier } from "./maintenance/tallier.ts";
 import { maintenance } from "./maintenance/task.ts";
 import type { Emit } from "./observability/events.ts";
 import { announcer } from "./queue/announce.ts";
@@ -49,7 +50,7 @@ export function processFor(parts: RoleParts): Process {
 
   const running: { worker?: WorkerService } = {};
   const state = readiness(db, running);
-  const jobs = settings.role === "api" ? [] : [jobWorker(), sweeping(), pruning()];
+  const jobs = settings.role === "api" ? [] : [jobWorker(), sweeping(), pruning(), tallying()];
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
@@ -93,6 +94,10 @@ export function processFor(parts: RoleParts): Process {
       failedHours: settings.retentionFailedHours,
     };
     return maintenance(pruner({ db, emit, retention }), emit);
+  }
+
+  function tallying(): Service {
+    return maintenance(tallier({ db }), emit);
   }
 
   function http(waiter: Waiter): HttpServer {

@@ -1,5 +1,6 @@
 import type { Database } from "../db/connect.ts";
 import type { Emit } from "../observability/events.ts";
+import { pruneClaims } from "../queue/claim.ts";
 import { FIRST_PAGE, pruneJobs, type Retention } from "../queue/prune.ts";
 import type { Task } from "./task.ts";
 
@@ -13,7 +14,7 @@ export interface PrunerParts {
 const BATCH = 1_000;
 const EVERY_MS = 60_000;
 
-/** Deletes jobs whose outcome has been kept for long enough. */
+/** Deletes jobs whose outcome has been kept for long enough, and the idempotency keys of yesterday. */
 export function pruner({ db, emit, retention }: PrunerParts): Task {
   return {
     name: "pruner",
@@ -25,6 +26,7 @@ export function pruner({ db, emit, retention }: PrunerParts): Task {
         jobs += page.jobs;
         after = page.next;
       }
+      while ((await pruneClaims(db, BATCH)) === BATCH);
       if (jobs > 0) emit("jobs.pruned", { jobs });
     },
   };
