@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { version } from "../package.json";
 import { EXIT_INTERNAL, EXIT_OK, EXIT_UNAVAILABLE } from "./config/exit_codes.ts";
 import { helpText } from "./config/help.ts";
+import type { KeysArguments } from "./config/keys_arguments.ts";
 import { type Command, CommandError, parseCommand } from "./config/parse.ts";
 import type { Settings } from "./config/settings.ts";
 
@@ -25,6 +26,8 @@ async function run(): Promise<number> {
       return print(helpText());
     case "healthcheck":
       return await checkHealth(command.settings);
+    case "keys":
+      return await manageKeys(command.keys, command.settings);
     case "migrate":
     case "serve":
       return await withLog(command.command, command.settings);
@@ -48,6 +51,22 @@ async function checkHealth(settings: Settings): Promise<number> {
   if (problem === null) return EXIT_OK;
   console.error(problem);
   return EXIT_UNAVAILABLE;
+}
+
+/** A command for people and scripts, not a service: it has no log, and says what went wrong in a line. */
+async function manageKeys(keys: KeysArguments, settings: Settings): Promise<number> {
+  const { keysCommand } = await import("./keys_command.ts");
+  try {
+    await keysCommand(keys, settings, { data: console.log, note: console.error });
+    return EXIT_OK;
+  } catch (error) {
+    const { exitCodeOf } = await import("./serve.ts");
+    const { loggedError } = await import("./observability/error.ts");
+    console.error(
+      error instanceof CommandError ? error.message : `jobsvc keys: ${loggedError(error).message}`,
+    );
+    return exitCodeOf(error);
+  }
 }
 
 async function withLog(command: "migrate" | "serve", settings: Settings): Promise<number> {

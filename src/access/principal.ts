@@ -13,3 +13,11 @@ export interface Principal {
 
 /** Everybody, on a service that only its own machine can reach and that knows no key. */
 export const ANYBODY: Principal = { keyId: null, owner: "anybody", userId: null, scopes: ALL_SCOPES };
+
+/** Who can run commands on the database's machine. */
+export const COMMAND_LINE: Principal = {
+  keyId: null,
+  owner: "command line",
+  userId: null,
+  scopes: ALL_SCOPES,
+};

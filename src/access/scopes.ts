@@ -8,3 +8,7 @@ export const ALL_SCOPES: ReadonlySet<Scope> = new Set(SCOPES);
 export function allows(scopes: ReadonlySet<Scope>, needed: Scope): boolean {
   return scopes.has(needed) || scopes.has("admin");
 }
+
+export function isScope(text: string): text is Scope {
+  return (SCOPES as readonly string[]).includes(text);
+}

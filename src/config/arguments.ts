@@ -4,7 +4,7 @@ import { flagOf, settingOfFlag } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { SETTING_ROWS, type SettingKey } from "./settings.ts";
 
-export const COMMANDS = ["serve", "migrate", "healthcheck", "help", "version"] as const;
+export const COMMANDS = ["serve", "migrate", "keys", "healthcheck", "help", "version"] as const;
 
 export type CommandName = (typeof COMMANDS)[number];
 
@@ -60,7 +60,8 @@ export function readArguments(argv: readonly string[]): Arguments {
 
 const FLAGS = [...SETTING_ROWS.map(([key]) => flagOf(key)), "--no-migrate", "--help", "--version"];
 
-const OPTIONS = Object.fromEntries(
+/** As `parseArgs` wants to know them. */
+export const OPTIONS = Object.fromEntries(
   SETTING_ROWS.map(([key, setting]) => [
     flagOf(key).slice("--".length),
     { type: setting.type === "boolean" ? ("boolean" as const) : ("string" as const) },

@@ -3,13 +3,15 @@ import { contradictions } from "./checks.ts";
 import { defaultDataDir } from "./data_dir.ts";
 import { type Environment, type Given, type ReadFile, readEnvironment } from "./environment.ts";
 import { EXIT_CONFIGURATION, EXIT_USAGE } from "./exit_codes.ts";
+import { type KeysArguments, splitKeysArguments } from "./keys_arguments.ts";
 import { SETTING_ROWS, type SettingKey, type Settings } from "./settings.ts";
 import { readValue } from "./values.ts";
 
 /** What to do. Help and version need no settings, and must work when those are wrong. */
 export type Command =
   | { command: "help" | "version" }
-  | { command: Exclude<CommandName, "help" | "version">; settings: Settings };
+  | { command: "keys"; keys: KeysArguments; settings: Settings }
+  | { command: Exclude<CommandName, "help" | "version" | "keys">; settings: Settings };
 
 /** Everything that is wrong with the command line and the environment, in one message. */
 export class CommandError extends Error {
@@ -27,8 +29,9 @@ export class CommandError extends Error {
 
 /** Flags beat the environment, which beats the defaults. Pure: the environment and the files are handed in. */
 export function parseCommand(argv: readonly string[], env: Environment, readFile: ReadFile): Command {
-  const line = readArguments(argv);
-  const { command } = line;
+  const split = splitKeysArguments(argv);
+  const line = readArguments(split?.rest ?? argv);
+  const command = split && line.command === "serve" ? "keys" : line.command;
   if (command === "help" || command === "version") return { command };
 
   const environment = readEnvironment(env, readFile);
@@ -36,9 +39,12 @@ export function parseCommand(argv: readonly string[], env: Environment, readFile
   const wrong = [...environment.problems, ...values.problems];
   if (wrong.length === 0) wrong.push(...contradictions(values.settings));
 
-  if (line.problems.length > 0) throw new CommandError([...line.problems, ...wrong], EXIT_USAGE);
+  const misused = [...(split?.problems ?? []), ...line.problems];
+  if (misused.length > 0) throw new CommandError([...misused, ...wrong], EXIT_USAGE);
   if (wrong.length > 0) throw new CommandError(wrong, EXIT_CONFIGURATION);
-  return { command, settings: values.settings };
+  const { settings } = values;
+  if (command !== "keys") return { command, settings };
+  return { command, keys: split?.keys ?? { words: [], flags: {} }, settings };
 }
 
 /** Whole only when there are no problems. */

@@ -1,0 +1,79 @@
+import { type Action, recordAudit } from "./access/audit.ts";
+import { createKey, type KeyRecord, listKeys, revokeKey } from "./access/keys.ts";
+import { COMMAND_LINE } from "./access/principal.ts";
+import { EXIT_USAGE } from "./config/exit_codes.ts";
+import type { KeysArguments } from "./config/keys_arguments.ts";
+import { CommandError } from "./config/parse.ts";
+import type { Settings } from "./config/settings.ts";
+import { bringSchemaUpToDate, openDatabase } from "./database.ts";
+import { connect, type Database } from "./db/connect.ts";
+import { readKeysAction } from "./keys_words.ts";
+import { sentence } from "./observability/text.ts";
+
+export interface Printer {
+  /** What the command was called for: stdout. */
+  data(line: string): void;
+  /** What a person wants to know besides: stderr. */
+  note(line: string): void;
+}
+
+const PAGE = 200;
+
+/** `jobsvc keys …`, on the database of the settings, be it the embedded one, and whether or not a server runs on it. */
+export async function keysCommand(words: KeysArguments, settings: Settings, printer: Printer): Promise<void> {
+  const action = readKeysAction(words);
+  const quiet = () => {};
+  const database = await openDatabase(settings, quiet);
+  try {
+    await bringSchemaUpToDate(database.address, settings, quiet);
+    const db = connect({ address: database.address, name: "jobsvc keys", connections: 1, prepare: false });
+    try {
+      if (action.action === "create") await create(db, action.key, printer);
+      else if (action.action === "revoke") await revoke(db, action.id, printer);
+      else for (const line of await table(db)) printer.data(line);
+    } finally {
+      await db.close();
+    }
+  } finally {
+    await database.close();
+  }
+}
+
+async function create(db: Database, key: Parameters<typeof createKey>[1], { data, note }: Printer) {
+  const created = await createKey(db, key);
+  if (!created) throw new CommandError(["--expires: is over already"], EXIT_USAGE);
+  await audit(db, "key.create", created.record);
+  data(created.text);
+  note(`This is the key ${created.record.id}. It is shown this once: keep it.`);
+}
+
+async function revoke(db: Database, id: string, { note }: Printer) {
+  const revoked = await revokeKey(db, id);
+  if (!revoked) throw new CommandError([`keys revoke: there is no key ${id}`], EXIT_USAGE);
+  if (revoked.now) await audit(db, "key.revoke", revoked.record);
+  note(`The key ${id} ${revoked.now ? "opens nothing any more" : "had been revoked before"}.`);
+}
+
+function audit(db: Database, action: Action, { id, name }: KeyRecord) {
+  return recordAudit(db, { principal: COMMAND_LINE, action, detail: { key_id: id, name } });
+}
+
+async function table(db: Database): Promise<string[]> {
+  const rows = [["ID", "NAME", "SCOPES", "USER", "STATE", "CREATED", "EXPIRES"]];
+  for (let page = await listKeys(db, { limit: PAGE }); page.length > 0; ) {
+    rows.push(...page.map(cells));
+    page = page.length < PAGE ? [] : await listKeys(db, { limit: PAGE, before: page.at(-1)!.id });
+  }
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column]!))
+      .join("  ")
+      .trimEnd(),
+  );
+}
+
+function cells({ id, name, scopes, userId, state, createdAt, expiresAt }: KeyRecord): string[] {
+  const expires = expiresAt?.toISOString() ?? "never";
+  return [id, sentence(name), scopes.join(","), userId ?? "all", state, createdAt.toISOString(), expires];
+}
