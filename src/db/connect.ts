@@ -1,6 +1,6 @@
 import postgres from "postgres";
 import { ARRAY_TYPES } from "./arrays.ts";
-import { isTransient, within } from "./deadline.ts";
+import { isBroken, isTransient, within } from "./deadline.ts";
 
 /** A URL, or the socket directory of the embedded server. */
 export type DatabaseAddress = string | { host: string; database: string; username: string };
@@ -44,7 +44,11 @@ export function connect(options: ConnectOptions): Database {
   let closed = false;
   const subscriptions: Parameters<Database["listen"]>[] = [];
 
-  /** A half-open connection never errors and never answers: the only cure is a new pool. */
+  /**
+   * A half-open connection never errors and never answers, and one that broke under a statement is left by the driver in
+   * a state in which it may never connect again nor end: the only cure is a new pool. Statements that were under way
+   * on the old one are sent again.
+   */
   function replace(dead: Sql) {
     if (closed || dead !== sql) return;
     sql = open(options);
@@ -62,6 +66,7 @@ export function connect(options: ConnectOptions): Database {
         try {
           return await within(until - performance.now(), statement(pool), () => replace(pool));
         } catch (error) {
+          if (isBroken(error)) replace(pool);
           if (!isTransient(error) || performance.now() + RETRY_PAUSE_MS >= until) throw error;
           await Bun.sleep(RETRY_PAUSE_MS * (0.5 + Math.random()));
         }

@@ -37,6 +37,13 @@ const CONNECTION_CODES = new Set([
  */
 const TRANSIENT_STATES = /^(08...|57P0[123]|53300|40001|40P01|55P03|25006)$/;
 
+/** What a statement meets whose connection goes away, as opposed to one that finds no server at all. */
+const BROKEN = /^(CONNECTION_CLOSED|CONNECT_TIMEOUT|ECONNRESET|EPIPE|57P0[12])$/;
+
+export function isBroken(error: unknown): boolean {
+  return BROKEN.test(codeOf(error) ?? "");
+}
+
 /** True when the same statement may well succeed in a moment. */
 export function isTransient(error: unknown): boolean {
   const code = codeOf(error);
