@@ -1,7 +1,8 @@
 # docker build -t jobsvc .
 # docker run -p 8082:8082 -v jobsvc:/var/lib/jobsvc -e JOBSVC_API_KEYS=a-key-of-sixteen-characters jobsvc
 #
-# With -e DATABASE_URL=postgres://… the volume is not needed.
+# With -e DATABASE_URL=postgres://… the volume is not needed. --stop-timeout=40 leaves running jobs the time that
+# jobsvc itself gives them.
 
 FROM node:22-bookworm-slim AS build
 WORKDIR /build

@@ -6,12 +6,12 @@ import { copyPackage, postgresPackage } from "./db/embedded/package_tree.ts";
 /** Whatever is made on the way lies here. */
 const DIST = join(import.meta.dir, "..", "dist");
 
-/** Takes two thirds off. The highest level takes 2 MB more off the executable's 130, and twenty times as long. */
+/** The highest level would take 2 MB more off the executable's 130, and twenty times as long. */
 const ZSTD_LEVEL = 9;
 
 /**
- * Makes the executable: `bun src/build.ts [--target=bun-linux-arm64] [--outfile=./jobsvc]`. For another platform
- * than this one, install its PostgreSQL first: npm install --no-save --os=linux --cpu=arm64.
+ * Makes the executable: `bun src/build.ts [--target=bun-linux-arm64] [--outfile=./jobsvc]`. For another
+ * platform than this one, install its PostgreSQL first: npm install --no-save --os=linux --cpu=arm64.
  */
 if (import.meta.main) {
   const { values } = parseArgs({
@@ -33,13 +33,13 @@ if (import.meta.main) {
   console.log(`${values.outfile} for ${platform}, ${archive ? "with" : "without"} PostgreSQL`);
 }
 
-/** bun-linux-x64-baseline → linux-x64. There is no packed PostgreSQL for musl, which is a platform of its own here. */
+/** bun-linux-x64-baseline → linux-x64. With musl it is another platform: no PostgreSQL is packed for it. */
 function platformOf(target: string): string {
   const [, os, cpu, ...variant] = target.split("-");
   return variant.includes("musl") ? `${os}-musl-${cpu}` : `${os}-${cpu}`;
 }
 
-/** Packs the PostgreSQL of a platform into one compressed archive and answers its path; undefined when there is none to pack. */
+/** Packs the PostgreSQL of a platform into one archive and answers its path; undefined for musl. */
 export async function packPostgres(platform: string, into: string): Promise<string | undefined> {
   if (platform.includes("musl")) return undefined;
   const postgres = postgresPackage(platform);
@@ -71,30 +71,34 @@ export interface Executable {
   outfile: string;
 }
 
-/** Every option here is one whose default did harm when it was tried. */
+/** Bundles, compiles and puts the executable in its place. Each option says what happens without it. */
 export async function compile({ main, threads, assets, target, outfile }: Executable): Promise<void> {
   const made = join(DIST, basename(outfile));
   mkdirSync(DIST, { recursive: true });
   await Bun.build({
     entrypoints: [main, ...threads],
     target: "bun",
-    // Threads lie beside the main file in the executable, so `new URL("./thread.ts", import.meta.url)` finds them there as in src.
+    // In the executable everything imported is part of the main file. So threads lie beside it there, and
+    // `new URL("./thread.ts", import.meta.url)` finds them from where it finds them in src.
     naming: { entry: "[name].[ext]" },
-    // Start-up compiles nothing. Bytecode alone would mean CommonJS, which has no top-level await.
+    // Without bytecode every start parses all the sources again. It alone would mean CommonJS, which has no
+    // top-level await.
     bytecode: true,
     format: "esm",
-    // Stack traces name our files and lines.
+    // Without it stack traces count lines in the bundle, not in our files.
     sourcemap: "linked",
-    // Half a percent smaller, but error and handler names are gone from logs, and Elysia, which reads function sources, has open bugs with it.
+    // Minified it is half a percent smaller, but names are gone from logs and stack traces, and Elysia, which
+    // reads the sources of functions, has open bugs with it.
     minify: false,
-    // Otherwise "development" is written into the code. This is what --production does, without its minifying.
+    // Otherwise "development" is written into the code. This is what --production does, without its
+    // minifying.
     define: { "process.env.NODE_ENV": '"production"' },
     compile: {
       ...(target && { target }),
       outfile: made,
       assets,
-      // The directory that jobsvc is started in is not ours: its .env would set our settings, and a preload in
-      // its bunfig.toml would run in our process.
+      // The directory that jobsvc is started in is not ours: its .env would set our settings, and a preload
+      // in its bunfig.toml would run in our process.
       autoloadDotenv: false,
       autoloadBunfig: false,
     },

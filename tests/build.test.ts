@@ -6,7 +6,10 @@ import { compile } from "../src/build.ts";
 
 let folder: string;
 
-/** A small program of the same shape as ours: a main file, a thread in a room of its own, a function that fails by name. */
+/**
+ * A small program of the same shape as ours: a main file, a thread in a room of its own, a function that
+ * fails by name.
+ */
 const PROGRAM = {
   "src/main.ts": `
     import { beat } from "./worker/beat.ts";

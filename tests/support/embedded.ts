@@ -21,8 +21,8 @@ export async function temporaryDirectory(): Promise<string> {
 }
 
 /**
- * Answers what makes directories in which a database was made and stopped, for tests that are not about the first start.
- * To be called once a file, outside of the tests.
+ * Answers what makes directories in which a database was made and stopped, for tests that are not about the
+ * first start. To be called once a file, outside of the tests.
  */
 export function usedDirectories(): () => Promise<string> {
   let model: Promise<string> | undefined;

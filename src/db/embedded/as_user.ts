@@ -13,8 +13,8 @@ export interface User {
 const NOBODY: User = { uid: 65534, gid: 65534 };
 
 /**
- * Undefined: as whoever we are. PostgreSQL refuses to run as root, so root hands the server to another
- * user: whose data it is already, else the user that distributions make for PostgreSQL, else nobody.
+ * Undefined: as whoever we are. PostgreSQL refuses to run as root, so root hands the server to another user:
+ * whose data it is already, else the user that distributions make for PostgreSQL, else nobody.
  */
 export function serverUser(dir: DataDir): User | undefined {
   if (process.getuid?.() !== 0) return undefined;
@@ -49,7 +49,7 @@ export function give(path: string, user: User | undefined): void {
     lchownSync(join(entry.parentPath, entry.name), user.uid, user.gid);
 }
 
-/** The server would only say "Permission denied"; this names the directory that keeps it out, and what to do. */
+/** The server would only say "Permission denied"; this names the directory that keeps it out. */
 export function assertMayEnter(path: string, user: User | undefined): void {
   if (!user) return;
   for (let above = path; above !== dirname(above); above = dirname(above)) {

@@ -17,8 +17,8 @@ export interface Binaries {
 const OLDEST_MAJOR = 14;
 
 /**
- * The PostgreSQL that we bring; where it does not run (another C library) or cannot read the data
- * (another major version, `wanted`), one that is installed on this machine.
+ * The PostgreSQL that we bring; where it does not run (another C library) or cannot read the data (another
+ * major version, `wanted`), one that is installed on this machine.
  */
 export async function findBinaries(
   dir: DataDir,
@@ -27,7 +27,7 @@ export async function findBinaries(
 ): Promise<Binaries> {
   assertMayEnter(dir.path, user);
   const ours = brought();
-  const whyNotOurs = ours ? await unusable(ours, dir, user, wanted) : "none is packed for this platform";
+  const whyNotOurs = ours ? await unusable(ours, dir, user, wanted) : "none is packed into this jobsvc";
   if (typeof whyNotOurs !== "string") return whyNotOurs;
 
   for (const bin of installedHere()) {
@@ -55,7 +55,7 @@ async function unusable(
   }
 }
 
-/** Runs the server for its version, which also shows that it and its libraries are whole and fit this machine. */
+/** Asks the server for its version, which also shows that it and its libraries fit this machine. */
 async function majorVersion(bin: string, user: User | undefined): Promise<number> {
   const answer = await runTool([join(bin, "postgres"), "--version"], user);
   return Number(answer.match(/ (\d+)/)?.[1]);
@@ -100,10 +100,10 @@ ${ours.version}, which cannot read it, and no PostgreSQL ${wanted} was found on 
 }
 
 function nothingRuns(why: string): EmbeddedError {
-  return new EmbeddedError(`there is no PostgreSQL to start on ${process.platform}-${process.arch} (${why}), and none of \
-version ${OLDEST_MAJOR} or later was found on this machine. Ways out:
+  return new EmbeddedError(`there is no PostgreSQL to start on ${process.platform}-${process.arch}: ${why}
+None of version ${OLDEST_MAJOR} or later was found on this machine either. Ways out:
   a database that you have:    DATABASE_URL=postgres://USER:PASSWORD@HOST:5432/NAME jobsvc
-  one in a container:          docker run -d --name jobsvc-db -p 127.0.0.1:5432:5432 -e POSTGRES_PASSWORD=jobsvc -v jobsvc-db:/var/lib/postgresql postgres:18
-                               DATABASE_URL=postgres://postgres:jobsvc@127.0.0.1:5432/postgres jobsvc
+  one in a container:          docker run -d -p 127.0.0.1:5432:5432 -e POSTGRES_HOST_AUTH_METHOD=trust -v jobsvc-db:/var/lib/postgresql postgres:18
+                               DATABASE_URL=postgres://postgres@127.0.0.1:5432/postgres jobsvc
   your system's own package:   apt-get install postgresql   (or: apk add postgresql, dnf install postgresql-server, brew install postgresql)`);
 }

@@ -11,7 +11,7 @@ import {
 import { basename, join, resolve } from "node:path";
 import { EmbeddedError } from "./errors.ts";
 
-/** What lies where. Everything of the embedded database is inside `path`, except a socket whose path would be too long. */
+/** What lies where: all of it inside `path`, except a socket whose path would be too long. */
 export interface DataDir {
   path: string;
   /** The cluster: PostgreSQL's own data directory. */
@@ -23,7 +23,7 @@ export interface DataDir {
   useLock: string;
 }
 
-/** Makes the directory if there is none, and refuses one that is neither empty nor ours before touching it. */
+/** Makes the directory if there is none. One that is neither empty nor ours is refused before it is touched. */
 export function openDataDir(given: string): DataDir {
   const wanted = resolve(given);
   refuseUnspeakable(wanted);
@@ -76,7 +76,8 @@ function refuseClosed({ path, cluster }: DataDir): void {
 const HARMLESS = new Set(["lost+found"]);
 
 function refuseForeign({ path, cluster, startLock }: DataDir): void {
-  const found = readdirSync(path).filter((name) => !HARMLESS.has(name)); // one look: another process may be starting here
+  // One look, because another process may be starting here at this moment.
+  const found = readdirSync(path).filter((name) => !HARMLESS.has(name));
   if (found.length === 0 || found.includes(basename(startLock)) || existsSync(join(cluster, "PG_VERSION")))
     return;
   const what = found.includes("PG_VERSION") ? "is a PostgreSQL data directory of its own" : "is not empty";

@@ -8,8 +8,8 @@ export function addressAt(socketDir: string, database: string) {
 }
 
 /**
- * True when the server takes connections and the database `jobsvc` is there; it is made when it is missing. False while
- * nobody answers or the server is on its way up or down.
+ * True when the server takes connections and the database `jobsvc` is there; it is made when it is missing.
+ * False while nobody answers or the server is on its way up or down.
  */
 export async function answers(socketDir: string): Promise<boolean> {
   try {

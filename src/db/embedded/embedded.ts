@@ -19,8 +19,8 @@ export interface Embedded {
 
 /**
  * Starts the server of this data directory, or attaches to the one that runs there already. Every step that
- * only one process may do at a time (unpack, initialise, start, stop) happens under one file lock, so
- * an api and a worker started in the same instant end up on the same server.
+ * only one process may do at a time (unpack, initialise, start, stop) happens under one file lock, so an api
+ * and a worker started in the same instant end up on the same server.
  */
 export async function startEmbedded(options: { dataDir: string }): Promise<Embedded> {
   try {

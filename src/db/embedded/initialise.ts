@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { give, type User } from "./as_user.ts";
 import type { Binaries } from "./binaries.ts";
@@ -14,11 +14,11 @@ export function majorOf({ cluster }: DataDir): number | undefined {
 }
 
 /**
- * Makes the cluster unless there is one. It gets its name only when initdb is through, so whatever is named `pgdata` and is not
- * empty may hold somebody's jobs and is never written over.
+ * Makes the cluster unless there is one. It gets its name only when initdb is through, so whatever is named
+ * `pgdata` and is not empty may hold somebody's jobs and is never written over.
  */
 export async function initialise(dir: DataDir, binaries: Binaries, user: User | undefined): Promise<void> {
-  if (majorOf(dir) !== undefined) return;
+  if (majorOf(dir) !== undefined) return takeFromRoot(dir, user);
   refuseDebris(dir);
   removeUnfinished(dir);
   const unfinished = mkdtempSync(unfinishedName(dir));
@@ -27,6 +27,11 @@ export async function initialise(dir: DataDir, binaries: Binaries, user: User | 
   await runTool(initdb, user).catch(explainNameless);
   renameSync(unfinished, dir.cluster);
   await sync(dir.path); // else a power cut could take back the name, and with it the jobs of a day
+}
+
+/** A copy that root brought back belongs to root, and PostgreSQL does not start on what is not its user's. */
+function takeFromRoot({ cluster }: DataDir, user: User | undefined): void {
+  if (user && statSync(cluster).uid === 0) give(cluster, user);
 }
 
 /** Seen in containers that are started with a user id of one's choice. */
@@ -42,8 +47,8 @@ function explainNameless(error: Error): never {
 const unfinishedName = ({ cluster }: DataDir) => `${cluster}.unfinished-`;
 
 /**
- * Throws away what processes left that died in initdb; no server ever ran on it. An initdb outlives the process that started it,
- * so each has a directory of its own, and may still be writing there.
+ * Throws away what processes left that died in initdb; no server ever ran on it. An initdb outlives the
+ * process that started it, so each has a directory of its own, and may still be writing there.
  */
 function removeUnfinished(dir: DataDir): void {
   for (const name of readdirSync(dir.path)) {
@@ -52,7 +57,10 @@ function removeUnfinished(dir: DataDir): void {
   }
 }
 
-/** Trust is right only because the socket's directory is closed to everybody else; a TCP connection is refused whatever happens. */
+/**
+ * Trust is right only because the socket's directory is closed to everybody else; a TCP connection is refused
+ * whatever happens.
+ */
 const INITDB = [
   "--username=jobsvc",
   "--auth-local=trust",

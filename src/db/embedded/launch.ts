@@ -10,8 +10,8 @@ import { PORT } from "./socket_dir.ts";
 import { waitFor } from "./wait.ts";
 
 /**
- * Runs a server in a session of its own, so that neither a Ctrl-C nor our death ends it: other processes may be using it.
- * Answers undefined once it takes connections, or what it said when it gave up.
+ * Runs a server in a session of its own, so that neither a Ctrl-C nor our death ends it: other processes may
+ * be using it. Answers undefined once it takes connections, or what it said when it gave up.
  */
 export async function launch(
   dir: DataDir,
@@ -34,7 +34,8 @@ export async function launch(
   const end = await waitFor(patienceMs, async () => {
     if (server.exitCode !== null || server.signalCode !== null) return "gone";
     const file = readServerFile(dir);
-    // In a restarted container the file may be of an old server that had the very same number: so the socket is asked too.
+    // In a restarted container the file may be of an old server that had the very same number: so the socket
+    // is asked too.
     return file?.pid === server.pid && file.ready && (await answers(socketDir)) ? "ready" : undefined;
   });
   if (end === "ready") return undefined;
@@ -42,8 +43,9 @@ export async function launch(
 }
 
 /**
- * What must hold whatever postgresql.conf says: no TCP, a socket for one user, nothing acknowledged that a power cut
- * could take back. Memory and connections are initdb's (128 MB, 100), and may be changed in that file.
+ * What must hold whatever postgresql.conf says: no TCP, a socket for one user, nothing acknowledged that a
+ * power cut could take back. Memory and connections are initdb's (128 MB, 100), and may be changed in that
+ * file.
  */
 function settings(socketDir: string): string[] {
   return [

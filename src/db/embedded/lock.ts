@@ -24,9 +24,9 @@ export async function lock(path: string, mode: LockMode = "exclusive"): Promise<
 /**
  * Takes the lock, or answers undefined when another holder is in the way.
  *
- * The lock is the kernel's: it goes away with its process, also after kill -9 or a power cut, so it can
- * never be stale as a file with a process id can. Bun gives no way to flock; an empty SQLite file
- * locked and never written does, on every platform, and it also works between two holders in one process.
+ * The lock is the kernel's: it goes away with its process, also after kill -9 or a power cut, so it can never
+ * be stale as a file with a process id can. Bun gives no way to flock; an empty SQLite file locked and never
+ * written does, on every platform, and it also works between two holders in one process.
  */
 export function tryLock(path: string, mode: LockMode): Lock | undefined {
   const file = new Database(path);

@@ -11,30 +11,32 @@ export interface ServerFile {
 }
 
 /** Reads `postmaster.pid`, whose lines have a fixed meaning: 1 process id, 5 socket directory, 8 state. */
-export function readServerFile({ cluster }: DataDir): ServerFile | undefined {
-  const lines = textOf(join(cluster, "postmaster.pid")).split("\n");
+export function readServerFile(dir: DataDir): ServerFile | undefined {
+  const lines = textOf(pidFile(dir)).split("\n");
   const pid = Number(lines[0]);
   return pid > 0 ? { pid, socketDir: lines[4] ?? "", ready: lines[7]?.trim() === "ready" } : undefined;
 }
 
+const pidFile = ({ cluster }: DataDir) => join(cluster, "postmaster.pid");
+
 /**
- * True when this process is a server on this very directory. A number alone proves nothing: after a power cut, or
- * in a restarted container, it belongs to somebody else.
+ * True when this process is a server on this very directory. A number alone proves nothing: after a power
+ * cut, or in a restarted container, it belongs to somebody else.
  */
 export function isServerOf({ cluster }: DataDir, pid: number): boolean {
   return commandOf(pid).includes(`-D\0${cluster}\0`);
 }
 
 /**
- * PostgreSQL removes the files of a dead server itself, but not when its number is another process of the same
- * user now: then it refuses to start. So they go if, and only if, that process is a stranger. A server that
- * outlived these files would still be found, by its shared memory.
+ * PostgreSQL removes the files of a dead server itself, but not when its number is another process of the
+ * same user now: then it refuses to start. So they go if, and only if, that process is a stranger. A server
+ * that outlived these files would still be found, by its shared memory.
  */
 export function removeFilesOfStranger(dir: DataDir, socketDir: string): void {
-  const old = readServerFile(dir);
-  if (!old || isServerOf(dir, old.pid) || !isAlive(old.pid)) return;
-  rmSync(join(dir.cluster, "postmaster.pid"), { force: true });
-  rmSync(join(socketDir, `.s.PGSQL.${PORT}.lock`), { force: true });
+  for (const file of [pidFile(dir), join(socketDir, `.s.PGSQL.${PORT}.lock`)]) {
+    const pid = Number.parseInt(textOf(file), 10); // the first line of both
+    if (pid > 0 && isAlive(pid) && !isServerOf(dir, pid)) rmSync(file);
+  }
 }
 
 /** The arguments of a process, each ended by NUL; empty when there is none. */

@@ -3,12 +3,12 @@ import { EmbeddedError } from "./errors.ts";
 import { lastLines } from "./server_log.ts";
 
 /**
- * The whole environment of PostgreSQL's programs. The user's own would let a forgotten PGDATA or PGPORT decide
- * what happens, and his language would be that of the log lines that we quote.
+ * The whole environment of PostgreSQL's programs. The user's own would let a forgotten PGDATA or PGPORT
+ * decide what happens, and his language would be that of the log lines that we quote.
  */
 export const ENVIRONMENT = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC" };
 
-/** Runs one of PostgreSQL's programs to its end and answers its output; throws with its last lines when it fails. */
+/** Runs one of PostgreSQL's programs to its end and answers its output; what fails is quoted. */
 export async function runTool(command: string[], user: User | undefined): Promise<string> {
   const child = spawnOrExplain(command, user);
   const [out, complaint, code] = await Promise.all([

@@ -17,11 +17,15 @@ const STOP_PATIENCE_MS = 60_000;
 const IN_THE_WAY_MS = 20_000;
 const IN_THE_WAY_REST_MS = 50;
 
-/** The socket directory of the server on this data directory, or undefined. One that is on its way up or down is waited for. */
+/**
+ * The socket directory of the server on this data directory, or undefined. One that is on its way up or down
+ * is waited for.
+ */
 export async function runningServer(dir: DataDir): Promise<string | undefined> {
   const found = await waitFor(START_PATIENCE_MS, async () => {
     const server = readServerFile(dir);
-    // The socket is asked before the process table: the server may live in another container on the same volume.
+    // The socket is asked before the process table: the server may live in another container on the same
+    // volume.
     if (server?.ready && (await answers(server.socketDir))) return server;
     return server && isServerOf(dir, server.pid) ? undefined : NONE;
   });
@@ -53,8 +57,8 @@ export async function startServer(dir: DataDir, binaries: Binaries, user: User |
 }
 
 /**
- * What PostgreSQL says when the directory is not free yet: sessions of a killed server still hold its memory, or a
- * server that was started by a process killed since had not written its file when we looked.
+ * What PostgreSQL says when the directory is not free yet: sessions of a killed server still hold its memory,
+ * or a server that was started by a process killed since had not written its file when we looked.
  */
 const IN_THE_WAY = /pre-existing shared memory block|lock file "[^"]+" already exists/;
 

@@ -8,12 +8,12 @@ import { EmbeddedError } from "./errors.ts";
 /** The port only names the socket file; nothing listens on TCP. */
 export const PORT = 5432;
 
-/** The kernel takes 107 bytes on Linux and 103 on macOS; PostgreSQL puts a process id behind the name for a while. */
-const LONGEST_SOCKET_BYTES = 95;
+/** The kernel takes 107 bytes on Linux and 103 on macOS. */
+const LONGEST_SOCKET_BYTES = 103;
 
 /**
- * Makes the directory of the socket, closed to everyone but the server's user: being able to open the socket is
- * all the authentication there is. It lies in the data directory; where that makes the path too long for
+ * Makes the directory of the socket, closed to everyone but the server's user: being able to open the socket
+ * is all the authentication there is. It lies in the data directory; where that makes the path too long for
  * the kernel, or the driver would misread it, under the temporary directory.
  */
 export function makeSocketDir(dir: DataDir, user: User | undefined): string {

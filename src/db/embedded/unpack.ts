@@ -12,7 +12,7 @@ export interface Brought {
   fill(target: string): Promise<void>;
 }
 
-/** As the build names it: postgres-18.4.0-linux-x64.tar.zst. */
+/** As the build names it: postgres-18.4.0.tar.zst. */
 const ARCHIVE = /^postgres-(.+)\.tar\.zst$/;
 
 /** Packed into the executable, or, when run from source, as npm installed it. */
@@ -36,8 +36,9 @@ async function extract(file: Blob, target: string): Promise<void> {
 }
 
 /**
- * Unpacks into `postgres-<version>` unless it is there, and answers the path. The tree gets its name only when it is whole, on
- * the disk and found to run: a crash half way leaves an unfinished tree that the next start throws away.
+ * Unpacks into `postgres-<version>` unless it is there, and answers the path. The tree gets its name only
+ * when it is whole, on the disk and found to run: a crash half way leaves an unfinished tree that the next
+ * start throws away.
  */
 export async function unpackOnce(
   postgres: Brought,
@@ -49,14 +50,18 @@ export async function unpackOnce(
   if (existsSync(tree)) return tree;
   const unfinished = `${tree}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
-  await postgres.fill(unfinished);
-  chmodSync(unfinished, 0o755);
-  give(unfinished, user);
-  await check(unfinished);
-  await syncTree(unfinished);
-  renameSync(unfinished, tree);
-  await sync(dir.path);
-  return tree;
+  try {
+    await postgres.fill(unfinished);
+    chmodSync(unfinished, 0o755);
+    give(unfinished, user);
+    await check(unfinished);
+    await syncTree(unfinished);
+    renameSync(unfinished, tree);
+    await sync(dir.path);
+    return tree;
+  } finally {
+    rmSync(unfinished, { recursive: true, force: true }); // what failed, on a disk that is full perhaps
+  }
 }
 
 /** Enough for the disk to gather what it writes, and no more files open than anyone allows. */

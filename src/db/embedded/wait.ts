@@ -1,7 +1,7 @@
 /** Often enough not to be noticed at a start, seldom enough to cost nothing. */
 const ASK_EVERY_MS = 15;
 
-/** Asks until there is an answer; undefined when there was none in time. Files and processes send no events here. */
+/** Asks until there is an answer; undefined when there was none in time. */
 export async function waitFor<T>(
   ms: number,
   ask: () => T | undefined | Promise<T | undefined>,
