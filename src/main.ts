@@ -5,12 +5,10 @@ import { helpText } from "./config/help.ts";
 import type { KeysArguments } from "./config/keys_arguments.ts";
 import { type Command, CommandError, parseCommand } from "./config/parse.ts";
 import type { Settings } from "./config/settings.ts";
-
-/** What shells answer for a process that a signal ended: this plus the signal's number. */
-const SIGNALLED = 128;
+import { stopSignal } from "./lifecycle/signals.ts";
 
 // Before anything else: as process 1 a signal without a handler is ignored by the kernel.
-const stopSignal = firstSignal(["SIGTERM", "SIGINT"]);
+const stopping = stopSignal();
 process.exitCode = await run();
 process.exit();
 
@@ -63,7 +61,9 @@ async function manageKeys(keys: KeysArguments, settings: Settings): Promise<numb
     const { exitCodeOf } = await import("./serve.ts");
     const { loggedError } = await import("./observability/error.ts");
     console.error(
-      error instanceof CommandError ? error.message : `jobsvc keys: ${loggedError(error).message}`,
+      error instanceof CommandError
+        ? error.problems.join("\n")
+        : `jobsvc keys: ${loggedError(error).message}`,
     );
     return exitCodeOf(error);
   }
@@ -93,7 +93,7 @@ async function withLog(command: "migrate" | "serve", settings: Settings): Promis
     if (command === "migrate") await migrateOnly(settings, log.emit);
     else {
       const onRunning = (running: Parameters<typeof banner>[0]) => console.error(banner(running));
-      await serve({ settings, emit: log.emit, version, stopSignal, onRunning });
+      await serve({ settings, emit: log.emit, version, stopSignal: stopping, onRunning });
     }
     return EXIT_OK;
   } catch (error) {
@@ -108,18 +108,4 @@ async function withLog(command: "migrate" | "serve", settings: Settings): Promis
 function print(text: string): number {
   console.log(text);
   return EXIT_OK;
-}
-
-/** The first signal asks to stop, the second one leaves at once. */
-function firstSignal(signals: readonly ("SIGTERM" | "SIGINT")[]): Promise<string> {
-  const { promise, resolve } = Promise.withResolvers<string>();
-  let asked = false;
-  for (const signal of signals) {
-    process.on(signal, () => {
-      if (asked) process.exit(SIGNALLED + (signal === "SIGINT" ? 2 : 15));
-      asked = true;
-      resolve(signal);
-    });
-  }
-  return promise;
 }

@@ -46,7 +46,7 @@ function describe(thrown: unknown, depth: number): StoredError {
 }
 
 function text(value: unknown): string {
-  if (typeof value === "string") return value;
+  if (typeof value === "string" || typeof value === "bigint") return String(value);
   return JSON.stringify(value) ?? String(value);
 }
 

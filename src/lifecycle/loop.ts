@@ -22,7 +22,7 @@ export function loop(name: string, step: () => Promise<number>, report: (error: 
   async function run() {
     while (!stopping) {
       woken = false;
-      const restMs = await step().catch((error) => {
+      const restMs = await Promise.try(step).catch((error) => {
         report(error);
         return REST_AFTER_ERROR_MS;
       });

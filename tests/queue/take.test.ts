@@ -188,11 +188,12 @@ describe("take", () => {
   });
 
   test("a million future jobs do not slow a take of a due one", async () => {
-    const worker = await registered(db);
     await db.sql`
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, job_ids)
       select 'default', 'ai_agent', 5, now() + interval '1 hour' + n * interval '1 second', 1, array[gen_random_uuid()]
       from generate_series(1, 1000000) n`;
+    // Registered last, for the million takes longer than a worker may be silent.
+    const worker = await registered(db);
     await insertNew(db, 1);
     await db.sql.begin(async (sql) => {
       expect(await take(overConnection(db, sql), worker, 100)).toHaveLength(1);

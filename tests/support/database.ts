@@ -1,4 +1,4 @@
-import { afterAll } from "bun:test";
+import { afterAll, setDefaultTimeout } from "bun:test";
 import type { TransactionSql } from "postgres";
 import { connect, type Database, type DatabaseAddress, openSingle, type Sql } from "../../src/db/connect.ts";
 import { migrate } from "../../src/db/migrate.ts";
@@ -10,6 +10,9 @@ export interface TestDatabase extends Database {
   sql: Sql;
 }
 
+/** Bun's five seconds are few on a busy machine, and it has no setting for it that holds for every file. */
+const TEST_TIMEOUT_MS = 30_000;
+
 const run = crypto.randomUUID().slice(0, 8);
 const TEMPLATE = `template_${run}`;
 let template: Promise<void> | undefined;
@@ -17,6 +20,7 @@ let count = 0;
 
 /** A database of its own for a test file: a copy of the migrated template, dropped when the file is done. */
 export async function testDatabase(): Promise<TestDatabase> {
+  setDefaultTimeout(TEST_TIMEOUT_MS);
   template ??= makeTemplate();
   await template;
   const name = await createDatabase(`template "${TEMPLATE}"`);
