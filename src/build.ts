@@ -73,8 +73,9 @@ export interface Executable {
 
 /** Bundles, compiles and puts the executable in its place. Each option says what happens without it. */
 export async function compile({ main, threads, assets, target, outfile }: Executable): Promise<void> {
-  const made = join(DIST, basename(outfile));
   mkdirSync(DIST, { recursive: true });
+  const work = mkdtempSync(join(DIST, "executable-"));
+  const made = join(work, basename(outfile));
   await Bun.build({
     entrypoints: [main, ...threads],
     target: "bun",
@@ -107,5 +108,5 @@ export async function compile({ main, threads, assets, target, outfile }: Execut
   mkdirSync(dirname(outfile), { recursive: true });
   copyFileSync(made, `${outfile}.new`);
   renameSync(`${outfile}.new`, outfile);
-  rmSync(made);
+  rmSync(work, { recursive: true });
 }
