@@ -1,6 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Access } from "../access/access.ts";
 import type { Emit } from "../observability/events.ts";
+import { auditRoutes } from "./audit.ts";
 import { auth } from "./auth.ts";
 import { batchRoutes } from "./batch.ts";
 import { bulkRoutes } from "./bulk.ts";
@@ -9,6 +10,7 @@ import { exchange } from "./exchange.ts";
 import { type HealthParts, healthRoutes } from "./health.ts";
 import { jobActionRoutes } from "./job_actions.ts";
 import { type JobParts, jobRoutes } from "./jobs.ts";
+import { keyRoutes } from "./keys.ts";
 import { listRoutes } from "./list.ts";
 import { openApi } from "./openapi.ts";
 import { queueRoutes } from "./queues.ts";
@@ -51,7 +53,9 @@ function resources(parts: AppParts) {
     .use(bulkRoutes(parts))
     .use(queueRoutes(parts))
     .use(workerRoutes(parts))
-    .use(statsRoutes(parts));
+    .use(statsRoutes(parts))
+    .use(keyRoutes(parts))
+    .use(auditRoutes(parts));
 }
 
 /** Hooks come before the routes: Elysia gives a route only those that it already has. */

@@ -42,9 +42,10 @@ function expected(schema: TSchema): string {
     case "Integer":
       return `an integer from ${schema.minimum} to ${schema.maximum}`;
     case "String":
+      if (schema.enum) return `one of ${schema.enum.join(", ")}`;
       return OF_PATTERN[schema.pattern] ?? `a text of ${schema.minLength} to ${schema.maxLength} characters`;
     case "Array":
-      return `a list of at most ${schema.maxItems}`;
+      return listed(schema);
     case "Union":
       return schema.anyOf.map(expected).join(", or ");
     case "Null":
@@ -52,4 +53,9 @@ function expected(schema: TSchema): string {
     default:
       return "an object";
   }
+}
+
+function listed({ minItems, maxItems, uniqueItems }: TSchema): string {
+  const size = minItems === undefined ? `at most ${maxItems}` : `${minItems} to ${maxItems}`;
+  return `a list of ${size}${uniqueItems ? ", each once" : ""}`;
 }

@@ -27,9 +27,15 @@ export const nullable = <Schema extends TSchema>(schema: Schema, description: st
 /** An object with members of the caller's own choice. */
 export const open = (description: string) => Type.Object({}, { additionalProperties: true, description });
 
-/** One of a closed list of words. */
+/** One of a closed list of words. The pattern says the same once more, for TypeBox does not look at `enum`. */
 export const word = <Word extends string>(words: readonly Word[], description?: string) =>
-  Type.Unsafe<Word>(Type.String({ enum: [...words], ...(description && { description }) }));
+  Type.Unsafe<Word>(
+    Type.String({
+      enum: [...words],
+      pattern: `^(${words.join("|").replaceAll(".", "\\.")})$`,
+      ...(description && { description }),
+    }),
+  );
 
 /**
  * What the service answers. It may grow, so clients must not mind members that they do not know. This has to
