@@ -114,5 +114,13 @@ const COMMON_OPTIONS = {
 };
 
 function openPool(address: DatabaseAddress, options: postgres.Options<typeof ARRAY_TYPES>): Sql {
-  return typeof address === "string" ? postgres(address, options) : postgres({ ...address, ...options });
+  if (typeof address !== "string") return postgres({ ...address, ...options });
+  if (!SOCKET_PARAMETER.test(address)) return postgres(address, options);
+  const url = new URL(address.replace("@/", "@localhost/"));
+  const host = url.searchParams.get("host") ?? "";
+  url.searchParams.delete("host");
+  return postgres(url.href, { ...options, host });
 }
+
+/** libpq's way to name a socket directory, `postgres://user@/database?host=/run/postgresql`: the driver does not know it. */
+const SOCKET_PARAMETER = /[?&]host=/;
