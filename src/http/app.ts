@@ -2,7 +2,7 @@ import { type AnyElysia, Elysia } from "elysia";
 import type { Access } from "../access/access.ts";
 import type { Emit } from "../observability/events.ts";
 import { auditRoutes } from "./audit.ts";
-import { auth } from "./auth.ts";
+import { auth, refuseUnscoped } from "./auth.ts";
 import { batchRoutes } from "./batch.ts";
 import { bulkRoutes } from "./bulk.ts";
 import { errors } from "./errors.ts";
@@ -35,6 +35,7 @@ export function createApp(parts: AppParts) {
   const routes = resources(parts)
     .use(swaggerRoutes())
     .get("/openapi.json", () => document, { detail: { hide: true } });
+  refuseUnscoped(routes.routes);
   return surrounded(routes, parts.emit, auth(parts.access));
 }
 

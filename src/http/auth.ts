@@ -1,4 +1,4 @@
-import { Elysia } from "elysia";
+import { Elysia, type InternalRoute } from "elysia";
 import type { Access } from "../access/access.ts";
 import type { Limits } from "../access/limits.ts";
 import type { Principal } from "../access/principal.ts";
@@ -57,8 +57,32 @@ export function needs(scope: Scope): Needs {
   );
 }
 
+/** The scope that a route's `needs` names. */
+export function scopeOf({ hooks }: Pick<InternalRoute, "hooks">): Scope | undefined {
+  const checks: unknown[] = [hooks.beforeHandle].flat();
+  const found = checks.map((check) => (isContainer(check) ? check.fn : check)).find(isNeeds);
+  return found?.scope;
+}
+
+/** Before the first request: a route that was added without a decision on who may call it must not be served. */
+export function refuseUnscoped(routes: readonly InternalRoute[]): void {
+  const open = routes.filter((route) => isGuarded(route.path) && scopeOf(route) === undefined);
+  if (open.length === 0) return;
+  const names = open.map(({ method, path }) => `${method} ${path}`).join(", ");
+  throw new Error(`these routes name no scope: ${names}`);
+}
+
 export function isGuarded(path: string): boolean {
   return (path === "/api" || path.startsWith("/api/")) && path !== OPEN_API_PATH;
+}
+
+/** The router wraps the hooks that it is given. */
+function isContainer(check: unknown): check is { fn: unknown } {
+  return typeof check === "object" && check !== null && "fn" in check;
+}
+
+function isNeeds(check: unknown): check is Needs {
+  return typeof check === "function" && "scope" in check;
 }
 
 function callerOf(request: Request): Caller {

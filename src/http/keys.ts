@@ -24,7 +24,7 @@ export function keyRoutes({ db }: { db: Database }) {
   return new Elysia({ name: "keys", prefix: "/api/keys", tags: ["access"], normalize: false })
     .model({ NewApiKey: NewKeyBody, CreatedApiKey, ApiKey: ApiKeyView, ApiKeyPage, Problem: ProblemBody })
     .post(
-      "/",
+      "",
       async ({ request, set }) => {
         const created = await createKey(db, readNewKey(await readJson(request, MAX_KEY_BYTES)));
         if (!created) throw invalid([{ pointer: "/expires_at", detail: "must be in the future" }]);
@@ -46,7 +46,7 @@ export function keyRoutes({ db }: { db: Database }) {
       },
     )
     .get(
-      "/",
+      "",
       async ({ request }) => {
         const { limit = DEFAULT_LIMIT, cursor } = readQuery(request, KeysQuery);
         const before = cursor === undefined ? null : placeOf(cursor, PLACE);

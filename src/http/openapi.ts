@@ -1,6 +1,7 @@
 import { swagger } from "@elysiajs/swagger";
 import { type AnyElysia, Elysia } from "elysia";
-import { isGuarded } from "./auth.ts";
+import type { Scope } from "../access/scopes.ts";
+import { isGuarded, scopeOf } from "./auth.ts";
 import { namedSchemas, type Schema } from "./named_schemas.ts";
 import { titleOf } from "./problem.ts";
 
@@ -29,22 +30,34 @@ interface Generated {
   components: { schemas: Record<string, Schema> };
 }
 
-/** Headers of answers, and the statuses that have them. */
-const HEADERS: Record<string, { statuses?: number[]; description: string }> = {
+/** Headers of answers, and the statuses that have them; `counted` where calls are counted against a key. */
+const HEADERS: Record<string, { statuses?: number[]; counted?: boolean; description: string }> = {
   "X-Request-Id": { description: "The id of the request, given or made: the log knows it under this name." },
   Location: { statuses: [201], description: "Where to read what was created." },
   "WWW-Authenticate": { statuses: [401], description: "How to send a key." },
-  "Retry-After": { statuses: [503], description: "Seconds after which to try again, where that will help." },
+  "Retry-After": {
+    statuses: [429, 503],
+    description: "Seconds after which to try again, where that will help.",
+  },
+  "RateLimit-Policy": {
+    counted: true,
+    description: 'How many calls a key has in how many seconds: `"read";q=60000;w=60`.',
+  },
+  RateLimit: {
+    counted: true,
+    description: 'How many of them are left, and when there is one more: `"read";r=59999;t=1`.',
+  },
 };
 
 const NO_CONTENT = 204;
 
-/** A service without any key is open, to its own machine only. */
-const KEY_IF_THERE_ARE_ANY = [{ key: [] }, {}];
+/** Answered before a call is counted. */
+const UNCOUNTED = [401, 403];
 
 /** The OpenAPI 3.1 document of these routes, made of the very schemas by which they are checked. */
 export async function openApi(routes: AnyElysia, version: string) {
   const { paths, components } = await generate(routes);
+  const scopes = scopesOf(routes);
   const schemas = namedSchemas(components.schemas);
   return {
     openapi: "3.1.0",
@@ -63,7 +76,9 @@ export async function openApi(routes: AnyElysia, version: string) {
       { name: "health", description: "Is the service there, and can it work?" },
     ],
     paths: mapValues(paths, (methods, path) =>
-      mapValues(methods, (operation) => described(operation, path, schemas)),
+      mapValues(methods, (operation, method) =>
+        described(operation, scopes.get(`${method} ${path}`), schemas),
+      ),
     ),
     components: {
       schemas,
@@ -81,17 +96,31 @@ async function generate(routes: AnyElysia): Promise<Generated> {
   return (await answer.json()) as Generated;
 }
 
+/** By method and path, as the document writes them. */
+function scopesOf(routes: AnyElysia): Map<string, Scope | undefined> {
+  return new Map(
+    routes.routes.map((route) => [
+      `${route.method.toLowerCase()} ${route.path.replaceAll(/:(\w+)/g, "{$1}")}`,
+      isGuarded(route.path) ? scopeOf(route) : undefined,
+    ]),
+  );
+}
+
 /** What the generator wrote, without what OpenAPI does not know: it lists every body under three types, for one. */
 function described(
   { requestBody, responses, ...operation }: Operation,
-  path: string,
+  scope: Scope | undefined,
   schemas: Record<string, Schema>,
 ) {
   return {
     ...operation,
-    security: isGuarded(path) ? KEY_IF_THERE_ARE_ANY : [],
+    ...(scope && { description: `${operation.description} Needs the scope \`${scope}\`.` }),
+    // A service without any key is open, to its own machine only.
+    security: scope ? [{ key: [scope] }, {}] : [],
     ...(requestBody && { requestBody: { required: true, content: jsonWithExample(requestBody, schemas) } }),
-    responses: mapValues(responses, (response, status) => answer(response, Number(status))),
+    responses: mapValues(responses, (response, status) =>
+      answer(response, Number(status), scope !== undefined),
+    ),
   };
 }
 
@@ -101,8 +130,11 @@ function jsonWithExample(body: Body, schemas: Record<string, Schema>): Record<st
   return { "application/json": { schema, ...(example !== undefined && { example }) } };
 }
 
-function answer(response: Body, status: number): Body {
-  const headers = Object.entries(HEADERS).filter(([, { statuses }]) => statuses?.includes(status) ?? true);
+function answer(response: Body, status: number, scoped: boolean): Body {
+  const isCounted = scoped && !UNCOUNTED.includes(status);
+  const headers = Object.entries(HEADERS).filter(
+    ([, { statuses, counted }]) => (statuses?.includes(status) ?? true) && (isCounted || !counted),
+  );
   return {
     description: titleOf(status) ?? response.description,
     headers: Object.fromEntries(headers.map(([name]) => [name, { $ref: `#/components/headers/${name}` }])),

@@ -72,14 +72,35 @@ describe("the OpenAPI document", () => {
 
   test("names its schemas, refers to them, and leaves nothing of the generator's", () => {
     expect(Object.keys(document.components.schemas)).toEqual([
+      "ApiKey",
+      "ApiKeyPage",
       "Attempt",
+      "AuditEntry",
+      "AuditPage",
+      "Batch",
+      "Bulk",
+      "BulkDone",
+      "Counts",
+      "CreatedApiKey",
+      "CreatedBatch",
       "CreatedJob",
       "Health",
       "Job",
+      "JobChange",
       "JobError",
+      "JobPage",
+      "LaneCounts",
+      "ListedJob",
+      "NewApiKey",
       "NewJob",
       "Problem",
+      "Queue",
+      "Queues",
       "Readiness",
+      "Stats",
+      "Why",
+      "Worker",
+      "Workers",
     ]);
     for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g))
       expect(document.components.schemas).toHaveProperty(name!);
@@ -103,6 +124,7 @@ describe("the OpenAPI document", () => {
       "400",
       "401",
       "403",
+      "409",
       "413",
       "415",
       "422",
@@ -119,6 +141,7 @@ describe("the OpenAPI document", () => {
 
   test("says what needs a key", () => {
     expect(document.components.securitySchemes).toMatchObject({ key: { type: "http", scheme: "bearer" } });
+    const isOpen = (path: string) => ["/api/health", "/livez", "/readyz"].includes(path);
     for (const { path, security } of operations)
       expect(security).toEqual(path.startsWith("/api/") && path !== "/api/health" ? [{ key: [] }, {}] : []);
   });
