@@ -143,7 +143,7 @@ describe("the OpenAPI document", () => {
     expect(document.components.securitySchemes).toMatchObject({ key: { type: "http", scheme: "bearer" } });
     const isOpen = (path: string) => ["/api/health", "/livez", "/readyz"].includes(path);
     for (const { path, security } of operations)
-      expect(security).toEqual(path.startsWith("/api/") && path !== "/api/health" ? [{ key: [] }, {}] : []);
+      expect(security).toEqual(isOpen(path) ? [] : [{ key: [expect.any(String)] }, {}]);
   });
 
   test("tells the version and the licence, and points to no other host", () => {
