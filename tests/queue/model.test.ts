@@ -1,0 +1,103 @@
+import { describe, expect, test } from "bun:test";
+import fc from "fast-check";
+import type { Database } from "../../src/db/connect.ts";
+import type { WorkerIdentity } from "../../src/queue/beat.ts";
+import { beat } from "../../src/queue/beat.ts";
+import { testDatabase } from "../support/database.ts";
+import { registered } from "../support/factory.ts";
+import { clear } from "../support/facts.ts";
+import { type Command, command, type Happening } from "./model/command.ts";
+import { Model, TTL_MS } from "./model/model.ts";
+import * as outside from "./model/outside.ts";
+import * as workers from "./model/worker.ts";
+
+/** Given again, it replays a run that failed: MODEL_SEED=… bun test tests/queue/model.test.ts */
+const seed = Number(process.env.MODEL_SEED ?? Math.floor(Math.random() * 2 ** 31));
+
+const MINUTE_MS = 60_000;
+const worker = fc.nat({ max: 2 });
+const job = fc.nat({ max: 30 });
+const some = fc.nat({ max: 0xffff });
+
+const delayMs = fc.constantFrom(0, 0, 0, -MINUTE_MS, MINUTE_MS, 10 * MINUTE_MS);
+const outcome = fc.constantFrom(
+  { outcome: "completed", retryAfterMs: null } as const,
+  { outcome: "completed", retryAfterMs: null } as const,
+  { outcome: "failed", retryAfterMs: null } as const,
+  { outcome: "failed", retryAfterMs: 0 } as const,
+  { outcome: "failed", retryAfterMs: 10 * MINUTE_MS } as const,
+  { outcome: "cancelled", retryAfterMs: null } as const,
+  { outcome: "snoozed", retryAfterMs: MINUTE_MS } as const,
+  { outcome: "released", retryAfterMs: 0 } as const,
+);
+
+function of<Picks>(happening: Happening<Picks>, picks: fc.Arbitrary<Picks>): fc.Arbitrary<Command> {
+  return picks.map((picks) => command(happening, picks));
+}
+
+const take = of(workers.take, fc.record({ worker, limit: fc.integer({ min: 1, max: 6 }) }));
+const end = of(
+  workers.end,
+  fc.record({ worker, some, how: outcome }).map(({ how, ...picks }) => ({ ...picks, ...how })),
+);
+
+const commands = fc.commands(
+  [
+    of(
+      outside.insert,
+      fc.record({
+        count: fc.integer({ min: 1, max: 5 }),
+        priority: fc.constantFrom(1, 5, 9),
+        delayMs,
+        maxAttempts: fc.constantFrom(1, 2, 4),
+      }),
+    ),
+    of(outside.insertAgain, fc.constant({})),
+    of(outside.cancel, fc.record({ job })),
+    of(outside.retry, fc.record({ job })),
+    of(outside.rescue, fc.constant({})),
+    of(outside.time, fc.record({ minutes: fc.constantFrom(1, 10, 30, 60) })),
+    take,
+    take,
+    take,
+    end,
+    end,
+    of(workers.endAgain, fc.record({ worker })),
+    of(workers.endMeetsCancel, fc.record({ worker, some })),
+    of(workers.endMeetsRescue, fc.record({ worker })),
+    of(workers.die, fc.record({ worker })),
+    of(workers.forget, fc.record({ worker })),
+    of(workers.sayAlive, fc.record({ worker, tellsLeases: fc.boolean() })),
+    of(workers.release, fc.record({ worker })),
+  ],
+  { maxCommands: 60, size: "max" },
+);
+
+/** Whatever happens, in whatever order: the tables say what the model says. */
+function agreement(db: Database) {
+  return fc.asyncProperty(commands, async (commands) => {
+    await clear(db);
+    const identities: WorkerIdentity[] = [];
+    for (let worker = 0; worker < 3; worker++) {
+      const identity = await registered(db);
+      await beat(db, { worker: identity, ttlMs: TTL_MS, draining: false, heldLeases: null });
+      identities.push(identity);
+    }
+    await fc.asyncModelRun(() => ({ model: new Model(identities), real: db }), commands);
+  });
+}
+
+describe("the queue and its model", () => {
+  test(`agree after whatever happens to them (MODEL_SEED=${seed})`, async () => {
+    const db = await testDatabase();
+    await fc.assert(agreement(db), { seed, numRuns: 100 });
+  }, 120_000);
+
+  test(`do not agree once the key of the attempts is gone: it is the fence (MODEL_SEED=${seed})`, async () => {
+    const db = await testDatabase();
+    await db.sql`alter table jobsvc.attempts drop constraint attempts_job_id_attempt_pk`;
+    const checked = await fc.check(agreement(db), { seed, numRuns: 60, endOnFailure: true });
+    expect(checked.failed).toBe(true);
+    expect(String(checked.errorInstance)).toContain("expect(");
+  }, 120_000);
+});

@@ -1,0 +1,83 @@
+import { expect } from "bun:test";
+import type { Database } from "../../../src/db/connect.ts";
+import { cancelJob } from "../../../src/queue/cancel.ts";
+import { insertJobs } from "../../../src/queue/insert.ts";
+import { rescueJobs } from "../../../src/queue/rescue.ts";
+import { retryJob } from "../../../src/queue/retry.ts";
+import { newJob, passTime } from "../../support/factory.ts";
+import { ids } from "../../support/facts.ts";
+import { type Happening, pickJob } from "./command.ts";
+import { MAX_LOSSES, type Model } from "./model.ts";
+
+/** What clients, operators, other nodes and the clock do. */
+
+const hasJobs = (model: Model) => model.jobs.length > 0;
+
+export const insert: Happening<{ count: number; priority: number; delayMs: number; maxAttempts: number }> = {
+  name: "insert",
+  async happen(model, db, { count, priority, delayMs, maxAttempts }) {
+    const scheduledAt = delayMs === 0 ? null : new Date(Date.now() + delayMs);
+    const jobs = Array.from({ length: count }, () => newJob({ priority, maxAttempts, scheduledAt }));
+    expect(await insertJobs(db, jobs)).toEqual(ids(jobs));
+    for (const job of jobs) model.insert(job, delayMs);
+    model.lastInsert = jobs;
+  },
+};
+
+export const insertAgain: Happening<object> = {
+  name: "insert the same again",
+  async happen(model, db) {
+    expect(await insertJobs(db, model.lastInsert)).toEqual([]);
+  },
+};
+
+export const cancel: Happening<{ job: number }> = {
+  name: "cancel",
+  canHappen: hasJobs,
+  async happen(model, db, picks) {
+    const job = pickJob(model, picks);
+    expect(await cancelJob(db, job.id)).toBe(job.final ? "already_final" : "cancelled");
+    if (!job.final) model.end(job, "cancelled", null);
+  },
+};
+
+export const retry: Happening<{ job: number }> = {
+  name: "operator's retry",
+  canHappen: hasJobs,
+  async happen(model, db, picks) {
+    const job = pickJob(model, picks);
+    expect(await retryJob(db, job.id)).toBe(job.final ? "retried" : "not_final");
+    if (!job.final) return;
+    const failed = job.history.filter((outcome) => outcome === "failed").length;
+    job.final = false;
+    job.dueMs = model.nowMs;
+    job.failures = Math.min(failed, job.maxAttempts - 1);
+    job.losses = 0;
+  },
+};
+
+/** Two nodes at once, as it is in life; what they rescue together is what one would have. */
+export const rescue: Happening<object> = {
+  name: "rescue on two nodes",
+  async happen(model, db) {
+    const limits = { maxLosses: MAX_LOSSES, limit: 1_000 };
+    const [one, other] = await Promise.all([rescueJobs(db, limits), rescueJobs(db, limits)]);
+    const orphans = model.orphans();
+    const lost = orphans.flatMap((lease) => model.closeLease(lease, (job) => model.lose(job, lease)));
+    expect(one.leases + other.leases).toBe(orphans.length);
+    expect(one.lost + other.lost).toBe(lost.filter((job) => !job.final).length);
+    expect(one.crashed + other.crashed).toBe(lost.filter((job) => job.final).length);
+    // Lost jobs are spread over a second, and all of them are due after it.
+    await letPass(model, db, 1_000);
+  },
+};
+
+export const time: Happening<{ minutes: number }> = {
+  name: "time passes",
+  happen: (model, db, { minutes }) => letPass(model, db, minutes * 60_000),
+};
+
+export async function letPass(model: Model, db: Database, ms: number) {
+  await passTime(db, ms);
+  model.nowMs += ms;
+}
