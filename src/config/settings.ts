@@ -46,7 +46,7 @@ export const SETTINGS = {
     minLength: 1,
     expects: "a folder",
     placeholder: "folder",
-    defaultText: "$STATE_DIRECTORY, $XDG_DATA_HOME/jobsvc or ~/.local/share/jobsvc",
+    defaultText: "$STATE_DIRECTORY, $XDG_DATA_HOME/jobsvc or ~/.local/share/jobsvc; /var/lib/jobsvc for root",
     description: "Where the embedded PostgreSQL keeps its data",
   }),
   apiKeys: Type.Array(Type.String({ pattern: `^[!-+\\--~]{${SHORTEST_API_KEY},}$` }), {

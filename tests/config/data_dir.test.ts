@@ -11,8 +11,12 @@ test("data goes where the system says, else where the user's data is, else where
 });
 
 test("what is empty or relative does not count", () => {
-  expect(defaultDataDir({ STATE_DIRECTORY: "", XDG_DATA_HOME: "data", HOME: "/root" })).toBe(
-    "/root/.local/share/jobsvc",
+  expect(defaultDataDir({ STATE_DIRECTORY: "", XDG_DATA_HOME: "data", HOME: "/home/ada" })).toBe(
+    "/home/ada/.local/share/jobsvc",
   );
   expect(defaultDataDir({ HOME: "" })).toBe("/var/lib/jobsvc");
+});
+
+test("root's data is where the user that PostgreSQL runs as can reach it", () => {
+  expect(defaultDataDir({ HOME: "/root" })).toBe("/var/lib/jobsvc");
 });
