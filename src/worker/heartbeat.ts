@@ -24,8 +24,8 @@ export interface Heartbeat extends Service {
   drain(): void;
 }
 
-/** How often the thread hears what is held here. */
-const TELL_EVERY_MS = 1_000;
+/** How often the thread hears what is held here: three times between two beats, and so often that it never takes us for stuck. */
+const tellEveryMs = (ttlMs: number) => Math.min(ttlMs / 9, 1_000);
 /** A thread that does not say goodbye is not waited for: its end is the end of the process. */
 const STOP_PATIENCE_MS = 3_000;
 
@@ -47,7 +47,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
 
   async function tell(): Promise<number> {
     say({ type: "holdings", leases: holdings.leases(), draining });
-    return TELL_EVERY_MS;
+    return tellEveryMs(parts.ttlMs);
   }
 
   function say(message: ToThread) {

@@ -20,8 +20,6 @@ declare const self: DedicatedWorkerGlobalScope;
 
 /** Two beats may be lost before the others take this worker for dead. */
 const BEATS_PER_TTL = 3;
-/** What the main thread said longer ago than this is out of date: it is busy, and cannot tell what it holds. */
-const HOLDINGS_FRESH_MS = 3_000;
 /**
  * A main thread that has said nothing for this long is stuck for good. Its jobs would be kept from everybody
  * by beats that mean nothing, so the process ends, and the others take over.
@@ -44,13 +42,16 @@ function start({ address, prepare, worker, ttlMs }: Extract<ToThread, { type: "s
     say({ type: "failed", message: error instanceof Error ? error.message : String(error) });
   });
 
+  const beatEveryMs = ttlMs / BEATS_PER_TTL;
+
   async function step(): Promise<number> {
     const silentMs = performance.now() - saidAtMs;
     if (silentMs > STALL_LIMIT_MS) endProcess(silentMs);
-    const heldLeases = silentMs < HOLDINGS_FRESH_MS ? holdings.leases : null;
+    // A busy main thread cannot tell what it holds: a lease taken meanwhile would be disowned as one that nobody knows.
+    const heldLeases = silentMs < beatEveryMs ? holdings.leases : null;
     const answer = await beat(db, { worker, ttlMs, draining: holdings.draining, heldLeases });
     say({ type: "beaten", ...answer });
-    return ttlMs / BEATS_PER_TTL;
+    return beatEveryMs;
   }
 
   self.addEventListener("message", async ({ data }: MessageEvent<ToThread>) => {
