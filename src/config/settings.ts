@@ -46,8 +46,8 @@ export const SETTINGS = {
     minLength: 1,
     expects: "a folder",
     placeholder: "folder",
-    defaultText: "$STATE_DIRECTORY, $XDG_DATA_HOME/jobsvc or ~/.local/share/jobsvc; /var/lib/jobsvc for root",
-    description: "Where the embedded PostgreSQL keeps its data",
+    defaultText: "$STATE_DIRECTORY, $XDG_DATA_HOME/jobsvc or ~/.local/share/jobsvc; root: /var/lib/jobsvc",
+    description: "Data of the embedded PostgreSQL",
   }),
   apiKeys: Type.Array(Type.String({ pattern: `^[!-+\\--~]{${SHORTEST_API_KEY},}$` }), {
     default: [],
