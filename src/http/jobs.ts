@@ -64,7 +64,7 @@ export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
         },
       })
       .post(
-        "/",
+        "",
         async ({ request, set }) => {
           const seconds = waitSeconds(request);
           const id = await create({ request, set });

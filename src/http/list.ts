@@ -83,7 +83,7 @@ export function listRoutes({ db }: { db: Database }) {
   return new Elysia({ name: "list", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
     .model({ JobPage: JobPageView, Problem: ProblemBody })
     .get(
-      "/",
+      "",
       async ({ request }) => {
         const principal = principalOf(request);
         const { limit = DEFAULT_LIMIT, cursor, ...asked } = readQuery(request, ListQuery);

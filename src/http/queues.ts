@@ -31,7 +31,7 @@ const Queues = answered({ queues: Type.Array(QueueView) }, { $id: "Queues", desc
 export function queueRoutes({ db }: { db: Database }) {
   return new Elysia({ name: "queues", prefix: "/api/queues", tags: ["queues"], normalize: false })
     .model({ Queue: QueueView, Queues, Problem: ProblemBody })
-    .get("/", async () => ({ queues: (await readQueues(db)).map(view) }), {
+    .get("", async () => ({ queues: (await readQueues(db)).map(view) }), {
       beforeHandle: [needs("jobs:read"), unbound],
       response: { 200: "Queues", ...problems(401, 403, 429, 500, 503) },
       detail: {

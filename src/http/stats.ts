@@ -30,7 +30,7 @@ const Stats = answered(
 export function statsRoutes({ db }: { db: Database }) {
   return new Elysia({ name: "stats", prefix: "/api/stats", tags: ["queues"], normalize: false })
     .model({ Stats, Problem: ProblemBody })
-    .get("/", async () => view(await readStats(db)), {
+    .get("", async () => view(await readStats(db)), {
       beforeHandle: [needs("jobs:read"), unbound],
       response: { 200: "Stats", ...problems(401, 403, 429, 500, 503) },
       detail: {

@@ -30,7 +30,7 @@ const Workers = answered(
 export function workerRoutes({ db }: { db: Database }) {
   return new Elysia({ name: "workers", prefix: "/api/workers", tags: ["workers"], normalize: false })
     .model({ Workers, Problem: ProblemBody })
-    .get("/", async () => ({ workers: (await readWorkers(db)).map(view) }), {
+    .get("", async () => ({ workers: (await readWorkers(db)).map(view) }), {
       beforeHandle: [needs("jobs:read"), unbound],
       response: { 200: "Workers", ...problems(401, 403, 429, 500, 503) },
       detail: {
