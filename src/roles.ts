@@ -77,7 +77,6 @@ export function processFor(parts: RoleParts): Process {
       graceMs: settings.graceMs,
       pollIntervalMs: settings.pollIntervalMs,
       defaultTimeoutMs: settings.jobTimeoutMs,
-      announce,
     });
     return running.worker;
   }

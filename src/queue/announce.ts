@@ -7,6 +7,13 @@ import { WORK_CHANNEL } from "./channels.ts";
  */
 const COALESCE_MS = 10;
 
+/** Tells the workers of other processes that queues have work, now. */
+export async function announceNow(db: Database, queues: readonly string[]): Promise<void> {
+  await db.run(
+    (sql) => sql`select pg_notify(${WORK_CHANNEL}, queue) from unnest(${[...queues]}::text[]) queue`,
+  );
+}
+
 /**
  * Tells the workers of other processes that queues have work. Only a hint: a lost one costs its queue a poll
  * interval, so `report` hears of a failure and nothing else happens.
@@ -20,9 +27,7 @@ export function announcer(
   function send() {
     const queues = [...pending];
     pending.clear();
-    db.run((sql) => sql`select pg_notify(${WORK_CHANNEL}, queue) from unnest(${queues}::text[]) queue`).catch(
-      report,
-    );
+    announceNow(db, queues).catch(report);
   }
 
   return (queues) => {

@@ -2,6 +2,7 @@ import type { Database, DatabaseAddress } from "../db/connect.ts";
 import { loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
+import { announceNow } from "../queue/announce.ts";
 import type { BeatAnswer, WorkerIdentity } from "../queue/beat.ts";
 import { releaseJobs } from "../queue/release.ts";
 import type { FromThread, ToThread } from "./heartbeat_thread.ts";
@@ -15,8 +16,6 @@ export interface HeartbeatParts {
   ttlMs: number;
   holdings: Holdings;
   emit: Emit;
-  /** These queues may have work again. */
-  onReleased: (queues: Iterable<string>) => void;
 }
 
 export interface Heartbeat extends Service {
@@ -37,7 +36,9 @@ const STOP_PATIENCE_MS = 3_000;
 export function heartbeat(parts: HeartbeatParts): Heartbeat {
   const { db, worker, holdings, emit } = parts;
   let thread: Worker | undefined;
+  let present = false;
   let draining = false;
+  let leaving: Promise<void> | undefined;
   const firstBeat = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
 
@@ -57,6 +58,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
   function hear(message: FromThread) {
     switch (message.type) {
       case "beaten":
+        present = true;
         firstBeat.resolve();
         return heed(message);
       case "failed":
@@ -68,6 +70,12 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
     }
   }
 
+  /** A worker without beats is taken for dead and gets no work: better no process than one that only seems to live. */
+  function fail(error: Error) {
+    if (present) throw error;
+    firstBeat.reject(error);
+  }
+
   function heed({ lostLeases, cancelled }: BeatAnswer) {
     // A lease that was wholly ended a moment ago is missing too; only what is still held here was lost.
     const held = new Set(holdings.leases());
@@ -77,6 +85,20 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
     for (const attempt of cancelled) holdings.interrupt(attempt, "cancelled");
   }
 
+  async function leave() {
+    await telling.stop();
+    if (!thread) return;
+    say({ type: "stop" });
+    const patience = setTimeout(stopped.resolve, STOP_PATIENCE_MS);
+    await stopped.promise;
+    clearTimeout(patience);
+    thread.terminate();
+    await releaseJobs(db, worker.id);
+    // What was released, here or by an ending, should not wait for somebody's next poll.
+    await announceNow(db, worker.queues);
+    emit("worker.stopped", { worker_id: worker.id });
+  }
+
   return {
     name: "heartbeat",
     drain() {
@@ -84,27 +106,18 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
       telling.wake();
     },
     async start() {
+      if (leaving) return;
       thread = new Worker(new URL("./heartbeat_thread.ts", import.meta.url).href);
       thread.onmessage = ({ data }: MessageEvent<FromThread>) => hear(data);
-      thread.onerror = ({ message }) =>
-        firstBeat.reject(new Error(`the heartbeat thread failed: ${message}`));
+      thread.onerror = ({ message }) => fail(new Error(`the heartbeat thread failed: ${message}`));
       const { address, prepare, ttlMs } = parts;
       say({ type: "start", address, prepare, worker, ttlMs });
       await firstBeat.promise;
       await telling.start();
     },
-    async stop() {
-      await telling.stop();
-      if (!thread) return;
-      say({ type: "stop" });
-      const patience = setTimeout(stopped.resolve, STOP_PATIENCE_MS);
-      await stopped.promise;
-      clearTimeout(patience);
-      thread.terminate();
-      thread = undefined;
-      await releaseJobs(db, worker.id);
-      parts.onReleased(worker.queues);
-      emit("worker.stopped", { worker_id: worker.id });
+    stop() {
+      leaving ??= leave();
+      return leaving;
     },
   };
 }

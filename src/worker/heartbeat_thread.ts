@@ -55,6 +55,7 @@ function start({ address, prepare, worker, ttlMs }: Extract<ToThread, { type: "s
   }
 
   self.addEventListener("message", async ({ data }: MessageEvent<ToThread>) => {
+    if (data.type === "holdings" && data.draining) beating.wake(); // the others should know at once
     if (data.type !== "stop") return;
     await beating.stop();
     await db.close().catch(() => undefined); // the thread ends in any case

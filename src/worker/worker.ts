@@ -21,8 +21,6 @@ export interface WorkerParts {
   graceMs: number;
   pollIntervalMs: number;
   defaultTimeoutMs: number;
-  /** Tells other processes that queues have work again. */
-  announce: (queues: Iterable<string>) => void;
   /** Running jobs have told something that can be read now. */
   onReported?: () => void;
 }
@@ -49,7 +47,6 @@ export function worker(parts: WorkerParts): WorkerService {
     ttlMs: parts.ttlMs,
     holdings: held,
     emit,
-    onReleased: parts.announce,
   });
   const buffer = endings({ db, workerId, emit });
   const told = reports({ db, workerId, emit, onWritten: parts.onReported });

@@ -31,7 +31,6 @@ const service = worker({
   graceMs: 0,
   pollIntervalMs: 50,
   defaultTimeoutMs: 60_000,
-  announce: () => {},
 });
 await service.start();
 await Bun.stdin.text();

@@ -62,7 +62,6 @@ export function newWorker(
     graceMs: 10_000,
     pollIntervalMs: NEVER_MS,
     defaultTimeoutMs: 60_000,
-    announce: () => {},
     ...changes,
   });
 
