@@ -67,8 +67,9 @@ export function connect(options: ConnectOptions): Database {
           return await within(until - performance.now(), statement(pool), () => replace(pool));
         } catch (error) {
           if (isBroken(error)) replace(pool);
-          if (!isTransient(error) || performance.now() + RETRY_PAUSE_MS >= until) throw error;
-          await Bun.sleep(RETRY_PAUSE_MS * (0.5 + Math.random()));
+          const pauseMs = RETRY_PAUSE_MS * (0.5 + Math.random());
+          if (!isTransient(error) || performance.now() + pauseMs + SHORTEST_TRY_MS >= until) throw error;
+          await Bun.sleep(pauseMs);
         }
       }
     },
@@ -85,6 +86,8 @@ export function connect(options: ConnectOptions): Database {
 
 /** A restart of Postgres takes about a second; the tries that fit into the deadline cover it. */
 const RETRY_PAUSE_MS = 250;
+/** With less time left a living server would be taken for a dead one, and its pool be replaced for nothing. */
+const SHORTEST_TRY_MS = 100;
 
 function open({ address, name, connections, prepare }: ConnectOptions): Sql {
   return openPool(address, {
