@@ -9,6 +9,8 @@ export interface Proxy {
   /** The database is away: connections break, new ones are refused a moment after they were made. */
   cut(): void;
   restore(): void;
+  /** Connections that are open stay open and never carry a byte again, as when a firewall forgets them. New ones work. */
+  silence(): void;
 }
 
 /** The password that is in every proxy's URL, for tests that look for it where it must not be. */
@@ -58,6 +60,9 @@ export async function proxyTo(address: DatabaseAddress): Promise<Proxy> {
     cut,
     restore() {
       open = true;
+    },
+    silence() {
+      for (const socket of [...pairs].flat()) socket.removeAllListeners("data").resume();
     },
   };
 }
