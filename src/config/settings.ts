@@ -46,7 +46,7 @@ export const SETTINGS = {
     minLength: 1,
     expects: "a folder",
     placeholder: "folder",
-    defaultText: "$STATE_DIRECTORY, $XDG_DATA_HOME/jobsvc or ~/.local/share/jobsvc; root: /var/lib/jobsvc",
+    defaultText: "$STATE_DIRECTORY or the user's data folder; root: /var/lib/jobsvc",
     description: "Data of the embedded PostgreSQL",
   }),
   apiKeys: Type.Array(Type.String({ pattern: `^[!-+\\--~]{${SHORTEST_API_KEY},}$` }), {
