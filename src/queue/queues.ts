@@ -30,11 +30,11 @@ export async function readQueues(db: Database): Promise<QueueRecord[]> {
       select queue as name, count(*) as jobs from jobsvc.running_jobs group by queue
     ),
     staffed as (
-      select name, count(*) as workers
+      select queue.name, count(*) as workers
       from jobsvc.workers
-      cross join unnest(workers.queues) name
-      where expires_at > now()
-      group by name
+      cross join unnest(workers.queues) as queue (name)
+      where workers.expires_at > now()
+      group by queue.name
     ),
     names as (
       select name from waiting union select name from running union select name from staffed
