@@ -1,5 +1,19 @@
-import { describe, expect, test } from "bun:test";
-import { create, problemOf, request, SEED_REQUEST, SOME_ID, testAccess, testApp } from "./client.ts";
+import { describe, expect, onTestFinished, test } from "bun:test";
+import { keyText, newKey } from "../../src/access/key.ts";
+import type { Database } from "../../src/db/connect.ts";
+import { DeadlineError } from "../../src/db/deadline.ts";
+import { httpServer } from "../../src/http/server.ts";
+import {
+  create,
+  problemOf,
+  request,
+  SEED_REQUEST,
+  SOME_ID,
+  testAccess,
+  testApp,
+  testParts,
+} from "./client.ts";
+import { bearer } from "./keyed.ts";
 
 const KEYS = ["key-one-0123456789", "key-two-9876543210"];
 const guarded = () => testApp({ access: testAccess({ settingsKeys: KEYS }) });
@@ -78,4 +92,104 @@ describe("with keys", () => {
 test("without keys everybody may do everything, a wrong key included", async () => {
   expect((await create(testApp().app, SEED_REQUEST)).status).toBe(201);
   expect((await create(testApp().app, SEED_REQUEST, { authorization: "Bearer x" })).status).toBe(201);
+});
+
+describe("who tries one key after the other", () => {
+  function guessing() {
+    const clock = { ms: 1_000_000 };
+    const access = testAccess({ settingsKeys: KEYS, now: () => clock.ms });
+    const { app, told } = testApp({ access });
+    const tryKey = async (key: string | undefined) =>
+      await request(app, "GET", "/api/nowhere", key === undefined ? {} : { headers: bearer(key) });
+    const guess = async (times: number) => {
+      for (let count = 0; count < times; count++) await problemOf(await tryKey(`guess-${count}`), 401);
+    };
+    return { clock, told, tryKey, guess };
+  }
+
+  test("is told to wait after fifty, until ten seconds have passed since the first", async () => {
+    const { clock, tryKey, guess } = guessing();
+    await guess(1);
+    clock.ms += 4_000;
+    await guess(49);
+    const refused = await tryKey("guess-50");
+    expect(refused.headers.get("retry-after")).toBe("6");
+    expect((await problemOf(refused, 429)).detail).toBe("too many API keys from here were not valid");
+    clock.ms += 6_000;
+    await guess(50);
+    await problemOf(await tryKey("guess-51"), 429);
+  });
+
+  test("learns nothing meanwhile, not even by the right key", async () => {
+    const { clock, tryKey, guess } = guessing();
+    await guess(50);
+    await problemOf(await tryKey(KEYS[0]), 429);
+    clock.ms += 10_000;
+    await problemOf(await tryKey(KEYS[0]), 404);
+  });
+
+  test("does not lock out a neighbour behind the same proxy whose key has worked before", async () => {
+    const { tryKey, guess } = guessing();
+    await problemOf(await tryKey(KEYS[1]), 404);
+    await guess(50);
+    await problemOf(await tryKey("guess-50"), 429);
+    await problemOf(await tryKey(KEYS[1]), 404);
+  });
+
+  test("calls without a key are no guesses", async () => {
+    const { tryKey, guess } = guessing();
+    for (let count = 0; count < 100; count++) await problemOf(await tryKey(undefined), 401);
+    await guess(50);
+    await problemOf(await tryKey(undefined), 401);
+  });
+});
+
+test("over a socket it is told to wait as well", async () => {
+  const access = testAccess({ settingsKeys: KEYS });
+  const server = httpServer({ ...testParts().parts, access, host: "127.0.0.1", port: 0 });
+  await server.start();
+  onTestFinished(() => server.stop());
+  const tryKey = async (key: string) =>
+    (await fetch(`${server.url}api/nowhere`, { headers: bearer(key) })).status;
+  const guesses = await Promise.all(Array.from({ length: 50 }, (_, count) => tryKey(`guess-${count}`)));
+  expect(new Set(guesses)).toEqual(new Set([401]));
+  expect(await tryKey("guess-50")).toBe(429);
+  expect(access.badKeys.refusedFor("127.0.0.1")).toBeGreaterThan(0);
+  expect(access.badKeys.refusedFor("127.0.0.2")).toBe(0);
+});
+
+describe("while the database is away", () => {
+  const away: Database = {
+    run: () => Promise.reject(new DeadlineError("away")),
+    listen: () => Promise.reject(new DeadlineError("away")),
+    close: async () => {},
+  };
+  const someKey = keyText(newKey());
+
+  test("a key of the settings still opens, and what is no key at all is still refused", async () => {
+    const { app, inserted } = testApp({ access: testAccess({ db: away, settingsKeys: KEYS }) });
+    expect((await create(app, SEED_REQUEST, bearer(KEYS[0]!))).status).toBe(201);
+    await problemOf(await create(app, SEED_REQUEST, bearer("guess")), 401);
+    await problemOf(await create(app, SEED_REQUEST), 401);
+    expect(inserted).toHaveLength(1);
+  });
+
+  test("whether another key opens cannot be told: 503, and nothing happens", async () => {
+    for (const settingsKeys of [KEYS, []]) {
+      const { app, inserted } = testApp({ access: testAccess({ db: away, settingsKeys }) });
+      for (const headers of settingsKeys.length > 0 ? [bearer(someKey)] : [bearer(someKey), {}]) {
+        const response = await create(app, SEED_REQUEST, headers);
+        expect(response.headers.get("retry-after")).not.toBeNull();
+        await problemOf(response, 503);
+      }
+      expect(inserted).toEqual([]);
+    }
+  });
+});
+
+test("a service that others can reach is not opened by the lack of keys", async () => {
+  const { app, inserted } = testApp({ access: testAccess({ openWithoutKeys: false }) });
+  await problemOf(await create(app, SEED_REQUEST), 401);
+  await problemOf(await create(app, SEED_REQUEST, bearer("anything")), 401);
+  expect(inserted).toEqual([]);
 });
