@@ -1,0 +1,76 @@
+import { beforeEach, describe, expect, test } from "bun:test";
+import { api, EXAMPLE, jobBody } from "../support/api.ts";
+import { testDatabase } from "../support/database.ts";
+import { clear } from "../support/facts.ts";
+import { proxyTo } from "../support/proxy.ts";
+import { startService } from "../support/service.ts";
+import { until } from "../support/until.ts";
+
+const db = await testDatabase();
+const { url: DATABASE_URL } = await proxyTo(db.address);
+
+beforeEach(() => clear(db));
+
+const startApi = () => startService({ args: ["--role=api", "--port=0"], env: { DATABASE_URL } });
+const startWorker = (...args: string[]) =>
+  startService({ args: ["--role=worker", "--ai-agent-simulation-ms=50", ...args], env: { DATABASE_URL } });
+
+describe("api and worker as two processes", () => {
+  test("share the work by the database alone, and the worker hears of it at once", async () => {
+    const server = await startApi();
+    const client = api(server.url);
+    const id = await client.create(EXAMPLE);
+    expect(await client.job(id)).toMatchObject({ state: "available", status: "created", attempts: [] });
+
+    // It polls once in an hour: whatever it takes after its start, it was told of.
+    const worker = await startWorker("--poll-interval-ms=3600000");
+    const job = await client.reached(id, "completed");
+    expect(job.attempts[0]!.worker_name).toContain(`/${worker.pid}`);
+    for (let turn = 0; turn < 5; turn++) {
+      const begun = performance.now();
+      await client.reached(await client.create(jobBody({}, { duration_ms: 0 })), "completed");
+      expect(performance.now() - begun).toBeLessThan(2_000);
+    }
+  });
+
+  test("go on after the other one has been replaced", async () => {
+    const client = api((await startApi()).url);
+    const first = await startWorker();
+    await client.reached(await client.create(jobBody()), "completed");
+    first.signal("SIGTERM");
+    expect(await first.ended).toBe(0);
+    const id = await client.create(jobBody());
+    expect((await client.job(id)).state).toBe("available");
+    await startWorker();
+    await client.reached(id, "completed");
+  });
+});
+
+describe("a worker that is killed", () => {
+  test("has its jobs rescued by another within its time to live, and nobody loses one", async () => {
+    const client = api((await startApi()).url);
+    const ttl = "--worker-ttl-ms=1000";
+    const victim = await startWorker(ttl);
+    const ids = await Promise.all(
+      Array.from({ length: 5 }, () => client.create(jobBody({ max_retries: 0 }, { duration_ms: 1_500 }))),
+    );
+    for (const id of ids) await client.reached(id, "running");
+    const heir = await startWorker(ttl);
+    victim.signal("SIGKILL");
+    await victim.ended;
+    const killedAt = Date.now();
+    for (const id of ids) {
+      const { attempts } = await client.reached(id, "completed");
+      const [lost, done] = attempts;
+      expect(attempts).toHaveLength(2);
+      expect(lost).toMatchObject({ attempt: 1, outcome: "lost", error: { reason: "lost" } });
+      expect(done).toMatchObject({ attempt: 2, outcome: "completed" });
+      expect(done!.worker_name).toContain(`/${heir.pid}`);
+      // The time to live, a sweep of a third of it, the spread of a second, and a poll; and room for a busy machine.
+      expect(Date.parse(done!.started_at!) - killedAt).toBeLessThan(8_000);
+    }
+    const rescued = heir.log().filter(({ event }) => event === "jobs.rescued");
+    expect(rescued.reduce((sum, { lost }) => sum + Number(lost), 0)).toBe(5);
+    await until("no trace of the dead", async () => (await db.sql`select from jobsvc.workers`).length === 1);
+  }, 30_000);
+});
