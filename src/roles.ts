@@ -6,6 +6,7 @@ import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
 import { aiAgent } from "./handlers/ai_agent.ts";
 import { clientAgent } from "./handlers/client_agent.ts";
 import { registry } from "./handlers/registry.ts";
+import { type EventStreams, eventStreams } from "./http/event_streams.ts";
 import { type HttpServer, httpServer, probeServer } from "./http/server.ts";
 import { type Waiter, waiter } from "./http/waiter.ts";
 import type { Service } from "./lifecycle/service.ts";
@@ -54,8 +55,9 @@ export function processFor(parts: RoleParts): Process {
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
-  const api = http(waiting);
-  return { services: [database(db), api, waiting, ...jobs, state.service], api };
+  const watching = eventStreams(db, emit);
+  const api = http(waiting, watching);
+  return { services: [database(db), api, waiting, watching, ...jobs, state.service], api };
 
   function jobWorker(): Service {
     running.worker = worker({
@@ -99,8 +101,9 @@ export function processFor(parts: RoleParts): Process {
     return maintenance(tallier({ db }), emit);
   }
 
-  function http(waiter: Waiter): HttpServer {
+  function http(waiter: Waiter, streams: EventStreams): HttpServer {
     return httpServer({
+      streams,
       waiter,
       db,
       inserter: inserter(db, (queues) => {

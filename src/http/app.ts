@@ -6,6 +6,7 @@ import { auth, refuseUnscoped } from "./auth.ts";
 import { batchRoutes } from "./batch.ts";
 import { bulkRoutes } from "./bulk.ts";
 import { errors } from "./errors.ts";
+import { type EventParts, eventRoutes } from "./events.ts";
 import { exchange } from "./exchange.ts";
 import { type HealthParts, healthRoutes } from "./health.ts";
 import { jobActionRoutes } from "./job_actions.ts";
@@ -19,7 +20,7 @@ import { statsRoutes } from "./stats.ts";
 import { swaggerRoutes } from "./swagger.ts";
 import { workerRoutes } from "./workers.ts";
 
-export interface AppParts extends JobParts, HealthParts {
+export interface AppParts extends JobParts, EventParts, HealthParts {
   emit: Emit;
   access: Access;
 }
@@ -49,6 +50,7 @@ function resources(parts: AppParts) {
     .use(healthRoutes(parts))
     .use(jobRoutes(parts))
     .use(jobActionRoutes(parts))
+    .use(eventRoutes(parts))
     .use(listRoutes(parts))
     .use(batchRoutes(parts))
     .use(bulkRoutes(parts))

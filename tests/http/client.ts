@@ -4,6 +4,7 @@ import type { AnyElysia } from "elysia";
 import { type AccessParts, access } from "../../src/access/access.ts";
 import type { Database } from "../../src/db/connect.ts";
 import { type AppParts, createApp } from "../../src/http/app.ts";
+import { eventStreams } from "../../src/http/event_streams.ts";
 import { ProblemBody } from "../../src/http/schemas.ts";
 import type { NewJob } from "../../src/job/job.ts";
 
@@ -53,6 +54,7 @@ export function testParts() {
       },
     },
     emit: (name, fields) => told.push({ name, fields: { ...fields } }),
+    streams: eventStreams(UNTOUCHED, () => {}),
     waiter: { name: "waiter", ended: async () => {}, start: async () => {}, stop: async () => {} },
     checkPayload: () => [],
     readiness: async () => ({ ready: true, checks: { database: { ok: true } } }),

@@ -2,6 +2,7 @@ import { type AccessParts, access } from "../../src/access/access.ts";
 import { createKey, type NewKey } from "../../src/access/keys.ts";
 import type { Database } from "../../src/db/connect.ts";
 import type { AppParts } from "../../src/http/app.ts";
+import { eventStreams } from "../../src/http/event_streams.ts";
 import { inserter } from "../../src/queue/inserter.ts";
 import { testApp } from "./client.ts";
 
@@ -15,6 +16,7 @@ export function keyedApp(db: Database, changes: Partial<AccessParts> = {}, parts
   return testApp({
     db,
     inserter: inserter(db, () => {}),
+    streams: eventStreams(db, () => {}),
     access: access({
       db,
       settingsKeys: [],

@@ -21,6 +21,9 @@ interface Document {
 }
 
 const { app } = testApp();
+
+/** What answers in another form than JSON. */
+const FORMS: Record<string, string> = { "/api/jobs/{id}/events": "text/event-stream" };
 let text: string;
 let document: Document;
 let operations: (Operation & { method: string; path: string })[];
@@ -88,6 +91,7 @@ describe("the OpenAPI document", () => {
       "Job",
       "JobChange",
       "JobError",
+      "JobEvents",
       "JobPage",
       "LaneCounts",
       "ListedJob",
@@ -110,7 +114,7 @@ describe("the OpenAPI document", () => {
   test("lists every refusal as a problem, and what else may happen to each operation", () => {
     for (const { path, responses } of operations) {
       for (const [status, { content }] of Object.entries(responses)) {
-        const type = Number(status) < 400 ? "application/json" : "application/problem+json";
+        const type = Number(status) < 400 ? (FORMS[path] ?? "application/json") : "application/problem+json";
         expect(Object.keys(content ?? {})).toEqual(status === "204" ? [] : [type]);
         if (Number(status) >= 400) expect(content[type]!.schema.$ref).toEndWith("/Problem");
       }

@@ -49,6 +49,7 @@ const TABLE: Record<string, Row> = {
   "POST /api/jobs/batch": { scope: "jobs:write", ok: 201, foreigner: "own", body: [SEED_REQUEST] },
   "GET /api/jobs": { scope: "jobs:read", foreigner: "nothing" },
   "GET /api/jobs/:id": { scope: "jobs:read", ...JOB },
+  "GET /api/jobs/:id/events": { scope: "jobs:read", job: "ended", ...below("events") },
   "GET /api/jobs/:id/why": { scope: "jobs:read", ...below("why") },
   "POST /api/jobs/:id/cancel": { scope: "jobs:manage", ...below("cancel") },
   "POST /api/jobs/:id/retry": { scope: "jobs:manage", job: "ended", ...below("retry") },
