@@ -29,6 +29,12 @@ const CONNECTION_CODES = new Set([
   "ECONNRESET",
   "EPIPE",
   "ENOENT", // the socket of a server that is being restarted
+  // A network or a name service that is not itself.
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ETIMEDOUT",
 ]);
 
 /**
