@@ -66,6 +66,7 @@ export function batchRoutes({ db, inserter, checkPayload }: BatchParts) {
         response: { 201: "CreatedBatch", ...problems(400, 401, 403, 409, 413, 415, 422, 429, 500, 503) },
         detail: {
           operationId: "createJobs",
+          "x-body-type": NDJSON_TYPE,
           summary: "Create many jobs",
           description: "All or none. The pointers of an error begin with the place of the job, from 0.",
           parameters: [IDEMPOTENCY_HEADER],

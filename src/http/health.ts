@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { Problem } from "./problem.ts";
-import { answered, ProblemBody, problems } from "./schemas.ts";
+import { answered, CHECKS, ProblemBody, problems } from "./schemas.ts";
 
 export interface Readiness {
   ready: boolean;
@@ -25,10 +25,7 @@ const Health = answered(
 const Ready = answered(
   {
     status: Type.Literal("ready"),
-    checks: Type.Object(
-      {},
-      { additionalProperties: Type.Object({ ok: Type.Boolean(), detail: Type.Optional(Type.String()) }) },
-    ),
+    checks: CHECKS,
   },
   { $id: "Readiness", description: "The process can do its work." },
 );

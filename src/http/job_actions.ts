@@ -68,6 +68,7 @@ export function jobActionRoutes({ db }: { db: Database }) {
         response: { 200: "Job", ...problems(401, 403, 404, 409, 429, 500, 503) },
         detail: {
           operationId: "cancelJob",
+          "x-conflict": "already_final",
           summary: "Cancel a job",
           description:
             "Whether it waits or runs. A handler that runs is told to stop, and whatever it still answers is dropped.",
@@ -90,6 +91,7 @@ export function jobActionRoutes({ db }: { db: Database }) {
         response: { 200: "Job", ...problems(401, 403, 404, 409, 429, 500, 503) },
         detail: {
           operationId: "retryJob",
+          "x-conflict": "not_final",
           summary: "Run a job again",
           description:
             "For a job that has ended, however it did. One that has used up its retries gets one more try.",
@@ -114,6 +116,7 @@ export function jobActionRoutes({ db }: { db: Database }) {
         response: { 200: "Job", ...problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503) },
         detail: {
           operationId: "changeJob",
+          "x-conflict": "not_waiting",
           summary: "Change a job that waits",
           description:
             "Its priority, or when it is due. Of a job that waits for its next attempt, that attempt's time.",
@@ -139,6 +142,7 @@ export function jobActionRoutes({ db }: { db: Database }) {
         },
         detail: {
           operationId: "deleteJob",
+          "x-conflict": "not_final",
           summary: "Delete a job that has ended",
           description: "With everything that is kept of it.",
         },

@@ -16,8 +16,14 @@ export async function jobAnswer(
   if (job === undefined) throw notFound();
   const body = jobJson(job);
   const etag = `"${createHash("sha256").update(body).digest("base64url")}"`;
-  if (seen?.split(/\s*,\s*/).includes(etag)) return new Response(null, { status: 304, headers: { etag } });
+  if (seen !== null && hasSeen(seen, etag)) return new Response(null, { status: 304, headers: { etag } });
   return new Response(body, { headers: { "content-type": "application/json", etag } });
+}
+
+/** Compared weakly (RFC 9110, 13.1.2): a proxy that compresses an answer marks its tag so. */
+function hasSeen(tags: string, etag: string): boolean {
+  const seen = tags.split(",").map((tag) => tag.trim().replace(/^W\//, ""));
+  return seen.includes(etag) || seen.includes("*");
 }
 
 /** Why an action was refused: says in which state the job is, unless there is none to tell of. */

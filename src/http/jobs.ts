@@ -1,3 +1,4 @@
+import { Type } from "@sinclair/typebox";
 import { type Context, Elysia } from "elysia";
 import type { Database } from "../db/connect.ts";
 import type { Inserter } from "../queue/inserter.ts";
@@ -11,8 +12,17 @@ import { NewJobBody, readNewJob } from "./new_job.ts";
 import { type CheckPayload, MAX_JOB_BYTES } from "./payload.ts";
 import { queryParameters } from "./query.ts";
 import { readJson } from "./request_body.ts";
-import { answered, IDEMPOTENCY_HEADER, JobId, ProblemBody, problems, uuid } from "./schemas.ts";
-import { WaitQuery, waitSeconds } from "./wait.ts";
+import {
+  answered,
+  IDEMPOTENCY_HEADER,
+  IF_NONE_MATCH_HEADER,
+  JobId,
+  PREFER_HEADER,
+  ProblemBody,
+  problems,
+  uuid,
+} from "./schemas.ts";
+import { readWait, type Wait, WaitQuery } from "./wait.ts";
 import type { Waiter } from "./waiter.ts";
 
 export interface JobParts {
@@ -47,6 +57,11 @@ export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
     return id;
   }
 
+  async function waitFor(id: string, { seconds, wished }: Wait, set: Context["set"]): Promise<void> {
+    if (seconds > 0) await waiter.ended(id, seconds * 1000);
+    if (wished) set.headers["preference-applied"] = `wait=${seconds}`;
+  }
+
   return (
     new Elysia({ name: "jobs", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
       .model({ NewJob: NewJobBody, CreatedJob, Job: JobView, Problem: ProblemBody })
@@ -66,11 +81,9 @@ export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
       .post(
         "",
         async ({ request, set }) => {
-          const seconds = waitSeconds(request);
+          const wait = readWait(request);
           const id = await create({ request, set });
-          if (seconds > 0) await waiter.ended(id, seconds * 1000);
-          if (request.headers.has("prefer") && seconds > 0)
-            set.headers["preference-applied"] = `wait=${seconds}`;
+          await waitFor(id, wait, set);
           return jobAnswer(db, id, principalOf(request));
         },
         {
@@ -82,29 +95,32 @@ export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
             operationId: "createJobAndWait",
             summary: "Create a job and read it",
             description: "Like createJob, but answers the job; on wish only after it has ended.",
-            parameters: [IDEMPOTENCY_HEADER, ...queryParameters(WaitQuery)],
+            parameters: [IDEMPOTENCY_HEADER, PREFER_HEADER, ...queryParameters(WaitQuery)],
           },
         },
       )
       .get(
         "/:id",
-        async ({ params, request }) => {
-          const seconds = waitSeconds(request);
+        async ({ params, request, set }) => {
+          const wait = readWait(request);
           const principal = principalOf(request);
-          if (seconds === 0) return jobAnswer(db, params.id, principal, request.headers.get("if-none-match"));
-          await jobAnswer(db, params.id, principal); // nobody waits for what is not there, or not theirs
-          await waiter.ended(params.id, seconds * 1000);
-          return jobAnswer(db, params.id, principal);
+          if (wait.seconds > 0) await jobAnswer(db, params.id, principal); // nobody waits for what is not there, or not theirs
+          await waitFor(params.id, wait, set);
+          return jobAnswer(db, params.id, principal, request.headers.get("if-none-match"));
         },
         {
           beforeHandle: needs("jobs:read"),
           params: JobId,
-          response: { 200: "Job", ...problems(401, 403, 404, 422, 429, 500, 503) },
+          response: {
+            200: "Job",
+            304: Type.Void({ description: "It is as it was seen." }),
+            ...problems(401, 403, 404, 422, 429, 500, 503),
+          },
           detail: {
             operationId: "getJob",
             summary: "Read a job",
             description: "Where the job is, every attempt with its error, and the result.",
-            parameters: queryParameters(WaitQuery),
+            parameters: [IF_NONE_MATCH_HEADER, PREFER_HEADER, ...queryParameters(WaitQuery)],
           },
         },
       )

@@ -1,9 +1,12 @@
 import { swagger } from "@elysiajs/swagger";
 import { type AnyElysia, Elysia } from "elysia";
 import type { Scope } from "../access/scopes.ts";
+import { type AnswerFacts, headerComponents, headersOf } from "./answer_headers.ts";
 import { isGuarded, scopeOf } from "./auth.ts";
+import { EXAMPLES, exampleProblem } from "./examples.ts";
 import { namedSchemas, type Schema } from "./named_schemas.ts";
-import { titleOf } from "./problem.ts";
+import { kindsOf, type ProblemKind, titleOf } from "./problem.ts";
+import { JSON_TYPE } from "./request_body.ts";
 
 /** Never reached from outside: the generator has an app of its own, for its page loads scripts from other hosts. */
 const PAGE_PATH = "/generated";
@@ -12,6 +15,7 @@ const SPEC_PATH = "/generated/json";
 interface Media {
   schema: Schema;
   example?: unknown;
+  examples?: Record<string, { $ref: string }>;
 }
 
 interface Body {
@@ -20,8 +24,14 @@ interface Body {
 }
 
 interface Operation {
+  description: string;
+  parameters?: { name: string }[];
   requestBody?: Body;
   responses: Record<string, Body>;
+  /** Why the route answers 409: said by the route, left out of the document. */
+  "x-conflict"?: ProblemKind;
+  /** The other type in which the route takes its body, likewise. */
+  "x-body-type"?: string;
   [more: string]: unknown;
 }
 
@@ -30,41 +40,29 @@ interface Generated {
   components: { schemas: Record<string, Schema> };
 }
 
-/** Headers of answers, and the statuses that have them; `counted` where calls are counted against a key. */
-const HEADERS: Record<string, { statuses?: number[]; counted?: boolean; description: string }> = {
-  "X-Request-Id": { description: "The id of the request, given or made: the log knows it under this name." },
-  Location: { statuses: [201], description: "Where to read what was created." },
-  "WWW-Authenticate": { statuses: [401], description: "How to send a key." },
-  "Retry-After": {
-    statuses: [429, 503],
-    description: "Seconds after which to try again, where that will help.",
-  },
-  "RateLimit-Policy": {
-    counted: true,
-    description: 'How many calls a key has in how many seconds: `"read";q=60000;w=60`.',
-  },
-  RateLimit: {
-    counted: true,
-    description: 'How many of them are left, and when there is one more: `"read";r=59999;t=1`.',
-  },
-};
-
-const NO_CONTENT = 204;
-
-/** Answered before a call is counted. */
-const UNCOUNTED = [401, 403];
+/** Answers without a body. */
+const BODILESS = [204, 304];
 
 /** The OpenAPI 3.1 document of these routes, made of the very schemas by which they are checked. */
 export async function openApi(routes: AnyElysia, version: string) {
   const { paths, components } = await generate(routes);
   const scopes = scopesOf(routes);
-  const schemas = namedSchemas(components.schemas);
+  const schemas = withExamples(namedSchemas(components.schemas));
+  const refusals = new Set<ProblemKind>();
+  const described = mapValues(paths, (methods, path) =>
+    mapValues(methods, (operation, method) =>
+      describe(operation, { scope: scopes.get(`${method} ${path}`), schemas, refusals }),
+    ),
+  );
   return {
     openapi: "3.1.0",
     info: {
       title: "jobsvc",
       version,
-      description: "Background jobs on plain PostgreSQL: create them, watch them, cancel them.",
+      description:
+        "Background jobs on plain PostgreSQL: create them, watch them, cancel them. Every error is an " +
+        "`application/problem+json` (RFC 9457). A method that an address does not take is answered 405, with " +
+        "those that it takes in `Allow`.",
       license: { name: "MIT", identifier: "MIT" },
     },
     servers: [{ url: "/", description: "The service that answers this document." }],
@@ -75,14 +73,13 @@ export async function openApi(routes: AnyElysia, version: string) {
       { name: "access", description: "Keys, and who managed what with them." },
       { name: "health", description: "Is the service there, and can it work?" },
     ],
-    paths: mapValues(paths, (methods, path) =>
-      mapValues(methods, (operation, method) =>
-        described(operation, scopes.get(`${method} ${path}`), schemas),
-      ),
-    ),
+    paths: described,
     components: {
       schemas,
-      headers: mapValues(HEADERS, ({ description }) => ({ description, schema: { type: "string" } })),
+      headers: headerComponents(),
+      examples: Object.fromEntries(
+        [...refusals].sort().map((kind) => [kind, { summary: titleOf(kind), value: exampleProblem(kind) }]),
+      ),
       securitySchemes: {
         key: { type: "http", scheme: "bearer", description: "An API key of this service." },
       },
@@ -106,42 +103,108 @@ function scopesOf(routes: AnyElysia): Map<string, Scope | undefined> {
   );
 }
 
+interface Surroundings {
+  /** Undefined for what needs no key. */
+  scope: Scope | undefined;
+  schemas: Record<string, Schema>;
+  /** Gathers what anything is refused for. */
+  refusals: Set<ProblemKind>;
+}
+
 /** What the generator wrote, without what OpenAPI does not know: it lists every body under three types, for one. */
-function described(
-  { requestBody, responses, ...operation }: Operation,
-  scope: Scope | undefined,
-  schemas: Record<string, Schema>,
+function describe(
+  {
+    requestBody,
+    responses,
+    "x-conflict": conflict,
+    "x-body-type": otherType,
+    description,
+    ...operation
+  }: Operation,
+  { scope, schemas, refusals }: Surroundings,
 ) {
+  const parameters = new Set(operation.parameters?.map(({ name }) => name));
   return {
     ...operation,
-    ...(scope && { description: `${operation.description} Needs the scope \`${scope}\`.` }),
+    description: scope ? `${description} Needs the scope \`${scope}\`.` : description,
     // A service without any key is open, to its own machine only.
     security: scope ? [{ key: [scope] }, {}] : [],
-    ...(requestBody && { requestBody: { required: true, content: jsonWithExample(requestBody, schemas) } }),
-    responses: mapValues(responses, (response, status) =>
-      answer(response, Number(status), scope !== undefined),
-    ),
-  };
-}
-
-function jsonWithExample(body: Body, schemas: Record<string, Schema>): Record<string, Media> {
-  const { schema } = mediaOf(body);
-  const [example] = schemas[nameOf(schema)]?.examples ?? [];
-  return { "application/json": { schema, ...(example !== undefined && { example }) } };
-}
-
-function answer(response: Body, status: number, scoped: boolean): Body {
-  const isCounted = scoped && !UNCOUNTED.includes(status);
-  const headers = Object.entries(HEADERS).filter(
-    ([, { statuses, counted }]) => (statuses?.includes(status) ?? true) && (isCounted || !counted),
-  );
-  return {
-    description: titleOf(status) ?? response.description,
-    headers: Object.fromEntries(headers.map(([name]) => [name, { $ref: `#/components/headers/${name}` }])),
-    ...(status !== NO_CONTENT && {
-      content: { [status < 400 ? "application/json" : "application/problem+json"]: mediaOf(response) },
+    ...(requestBody && {
+      requestBody: { required: true, content: bodyContent(requestBody, schemas, otherType) },
+    }),
+    responses: mapValues(responses, (response, key) => {
+      const status = Number(key);
+      const kinds = refusalsOf(status, parameters, conflict);
+      for (const kind of kinds) refusals.add(kind);
+      return answer(response, kinds, { status, scoped: scope !== undefined, parameters }, schemas);
     }),
   };
+}
+
+/** Why an operation answers this status. Most statuses have one reason. */
+function refusalsOf(
+  status: number,
+  parameters: ReadonlySet<string>,
+  conflict: ProblemKind | undefined,
+): ProblemKind[] {
+  const isRepeatable = parameters.has("Idempotency-Key");
+  if (status === 409) return [conflict ?? "in_progress"];
+  if (status === 422 && !isRepeatable) return ["invalid"];
+  return kindsOf(status);
+}
+
+function bodyContent(
+  body: Body,
+  schemas: Record<string, Schema>,
+  otherType: string | undefined,
+): Record<string, Media> {
+  const { schema } = mediaOf(body);
+  const [example] = schemas[nameOf(schema)]?.examples ?? [];
+  return {
+    [JSON_TYPE]: { schema, ...(example !== undefined && { example }) },
+    ...(otherType && {
+      [otherType]: {
+        schema: { type: "string" },
+        example: (example as unknown[]).map((line) => JSON.stringify(line)).join("\n"),
+      },
+    }),
+  };
+}
+
+function answer(
+  response: Body,
+  refusals: ProblemKind[],
+  facts: Omit<AnswerFacts, "schema">,
+  schemas: Record<string, Schema>,
+): Body {
+  const { status } = facts;
+  const media = BODILESS.includes(status) ? undefined : mediaOf(response);
+  const schema = nameOf(media?.schema ?? {});
+  return {
+    description: refusals.length > 0 ? refusals.map(titleOf).join("; ") : response.description,
+    headers: headersOf({ ...facts, schema }),
+    ...(media && {
+      content:
+        refusals.length > 0
+          ? { "application/problem+json": { ...media, examples: examplesOf(refusals) } }
+          : { [typeOf(media.schema, schemas)]: media },
+    }),
+  };
+}
+
+function examplesOf(kinds: readonly ProblemKind[]): Record<string, { $ref: string }> {
+  return Object.fromEntries(kinds.map((kind) => [kind, { $ref: `#/components/examples/${kind}` }]));
+}
+
+/** What is no JSON says so itself, by the keyword of JSON Schema. */
+function typeOf(schema: Schema, schemas: Record<string, Schema>): string {
+  return String((schemas[nameOf(schema)] ?? schema).contentMediaType ?? JSON_TYPE);
+}
+
+function withExamples(schemas: Record<string, Schema>): Record<string, Schema> {
+  return mapValues(schemas, (schema, name) =>
+    name in EXAMPLES ? { ...schema, examples: [EXAMPLES[name]] } : schema,
+  );
 }
 
 function mediaOf({ content }: Body): Media {

@@ -60,21 +60,23 @@ export function internal(headers: Record<string, string> = {}): Problem {
 
 /** The answer of RFC 9457. `instance` is the request's id, by which the log finds it again. */
 export function problemResponse(problem: Problem, requestId: string): Response {
-  const { status, title } = KINDS[problem.kind];
-  const { errors, headers, more } = problem.parts;
-  const body = {
-    type: TYPE_PREFIX + problem.kind.replaceAll("_", "-"),
+  return new Response(JSON.stringify(problemBody(problem, requestId)), {
+    status: problem.status,
+    headers: { "content-type": "application/problem+json", ...problem.parts.headers },
+  });
+}
+
+export function problemBody({ kind, detail, parts: { errors, more } }: Problem, requestId: string) {
+  const { status, title } = KINDS[kind];
+  return {
+    type: TYPE_PREFIX + kind.replaceAll("_", "-"),
     title,
     status,
-    detail: problem.detail,
+    detail,
     instance: requestId,
     ...(errors && { errors }),
     ...more,
   };
-  return new Response(JSON.stringify(body), {
-    status,
-    headers: { "content-type": "application/problem+json", ...headers },
-  });
 }
 
 /** One body for all that is not there, be it an address, a job, or a job of somebody else. */
@@ -82,6 +84,11 @@ export function notFound(): Problem {
   return new Problem("not_found", "there is nothing at this address");
 }
 
-export function titleOf(status: number): string | undefined {
-  return Object.values(KINDS).find((kind) => kind.status === status)?.title;
+/** Every kind that answers this status. */
+export function kindsOf(status: number): ProblemKind[] {
+  return (Object.keys(KINDS) as ProblemKind[]).filter((kind) => KINDS[kind].status === status);
+}
+
+export function titleOf(kind: ProblemKind): string {
+  return KINDS[kind].title;
 }

@@ -46,6 +46,12 @@ export const answered = <Properties extends TProperties>(properties: Properties,
 
 export const JobId = Type.Object({ id: uuid("The job's id, as it was answered when it was created.") });
 
+/** How the parts of a process are, each by its name. */
+export const CHECKS = Type.Object(
+  {},
+  { additionalProperties: Type.Object({ ok: Type.Boolean(), detail: Type.Optional(Type.String()) }) },
+);
+
 export const ProblemBody = answered(
   {
     type: Type.String({
@@ -65,6 +71,8 @@ export const ProblemBody = answered(
         { description: "Each fault by itself, where there can be several." },
       ),
     ),
+    scope: Type.Optional(Type.String({ description: "The scope that the key lacks." })),
+    checks: Type.Optional(CHECKS),
   },
   {
     $id: "Problem",
@@ -82,6 +90,9 @@ export const ProblemBody = answered(
   },
 );
 
+/** A structured-field string, or a bare word; as `idempotency.ts` reads it. */
+const IDEMPOTENCY_PATTERN = '^("([ !#-\\[\\]-~]|\\\\["\\\\]){1,255}"|[A-Za-z0-9._:~+/=-]{1,255})$';
+
 /** For the `detail.parameters` of a route that creates jobs. */
 export const IDEMPOTENCY_HEADER = {
   name: "Idempotency-Key",
@@ -89,8 +100,26 @@ export const IDEMPOTENCY_HEADER = {
   required: false,
   description:
     "Chosen by the client, 1 to 255 characters: a repeat of the request with the same key, for a day, gets the same answer.",
-  schema: { type: "string" as const, minLength: 1, maxLength: 257 },
+  schema: { type: "string" as const, pattern: IDEMPOTENCY_PATTERN },
   example: '"4f9c2a1e"',
+};
+
+export const PREFER_HEADER = {
+  name: "Prefer",
+  in: "header" as const,
+  required: false,
+  description: "`wait=30` (RFC 7240) wishes what `?wait=30` demands; what cannot be read is ignored.",
+  schema: { type: "string" as const },
+  example: "wait=30",
+};
+
+export const IF_NONE_MATCH_HEADER = {
+  name: "If-None-Match",
+  in: "header" as const,
+  required: false,
+  description: "The `ETag` of an earlier answer: the job comes only if it has changed.",
+  schema: { type: "string" as const },
+  example: '"mEPFQJpTfbVIvOdDQ-bGkZ2DPzCaFfb1WQ0vV3nMnVQ"',
 };
 
 /** For the `response` of a route: every refusal looks alike. */

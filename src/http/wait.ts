@@ -17,10 +17,17 @@ export const WaitQuery = Type.Object(
   { additionalProperties: false },
 );
 
-/** Seconds that the client is ready to wait: `?wait=`, or `Prefer: wait=` (RFC 7240), which is only a wish. */
-export function waitSeconds(request: Request): number {
+export interface Wait {
+  seconds: number;
+  /** Whether it was only a wish, which the answer then says was heeded. */
+  wished: boolean;
+}
+
+/** How long the client is ready to wait: `?wait=`, or `Prefer: wait=` (RFC 7240), which is only a wish. */
+export function readWait(request: Request): Wait {
   const { wait } = readQuery(request, WaitQuery);
-  if (wait !== undefined) return wait;
+  if (wait !== undefined) return { seconds: wait, wished: false };
   const preferred = request.headers.get("prefer")?.match(/(?:^|[,\s])wait=(\d{1,6})(?:$|[,;\s])/i)?.[1];
-  return Math.min(Number(preferred ?? 0), MAX_WAIT_S);
+  const seconds = Math.min(Number(preferred ?? 0), MAX_WAIT_S);
+  return { seconds, wished: seconds > 0 };
 }

@@ -1,0 +1,166 @@
+import { Problem, type ProblemKind, type ProblemParts, problemBody } from "./problem.ts";
+
+// One story runs through all of them: a job that failed once, and ended well at its second attempt.
+
+const JOB_ID = "0198c8e2-6a10-7d52-8f3c-51d2a0b4c6e8";
+const REQUEST_ID = "0198c8e2-5f3a-7c41-9d0b-2f6f3b1f4a77";
+const KEY_ID = "0198c8e0-91c4-7b0e-a8f2-6d1e7c3b5a90";
+const WORKER_ID = "3f0f6a52-8d0e-4a54-9a39-0f7c2b9d8e11";
+
+const WHOSE = {
+  user_id: "123e4567-e89b-12d3-a456-426614174000",
+  resource_type: "ai_agent",
+  resource_id: "456e7890-e89b-12d3-a456-426614174001",
+};
+
+const STANDING = {
+  queue: "default",
+  priority: 1,
+  state: "completed",
+  status: "completed",
+  max_retries: 3,
+  scheduled_at: "2024-01-01T12:00:00.000Z",
+  run_at: null,
+  tags: [],
+  metadata: {},
+  created_at: "2026-03-02T09:30:00.000Z",
+  finished_at: "2026-03-02T09:30:05.250Z",
+};
+
+const ATTEMPT = {
+  attempt: 1,
+  outcome: "failed",
+  worker_id: WORKER_ID,
+  worker_name: "host-1/4711",
+  started_at: "2026-03-02T09:30:00.250Z",
+  finished_at: "2026-03-02T09:30:02.250Z",
+  retry_at: "2026-03-02T09:30:03.250Z",
+  error: { name: "Error", message: "the model did not answer" },
+};
+
+const QUEUE = {
+  name: "default",
+  paused_at: null,
+  available: 12,
+  scheduled: 3,
+  running: 100,
+  oldest_wait_ms: 1250,
+  workers: 1,
+};
+
+const COUNTS = {
+  scheduled: 3,
+  available: 12,
+  running: 100,
+  retryable: 1,
+  completed: 5210,
+  failed: 4,
+  cancelled: 2,
+};
+
+const KEY = {
+  id: KEY_ID,
+  name: "the shop",
+  scopes: ["jobs:write", "jobs:read"],
+  user_id: null,
+  state: "live",
+  created_at: "2026-03-02T09:00:00.000Z",
+  expires_at: null,
+  revoked_at: null,
+};
+
+const HEALTH = { version: "0.1.0", uptime_seconds: 86400 };
+
+/** An example of every answer, by the name of its schema. */
+export const EXAMPLES: Readonly<Record<string, unknown>> = {
+  CreatedJob: { job_id: JOB_ID },
+  CreatedBatch: { job_ids: [JOB_ID, "0198c8e2-6a10-7d52-8f3c-51d2a0b4c6e9"] },
+  Job: {
+    job_id: JOB_ID,
+    ...WHOSE,
+    ...STANDING,
+    timeout_ms: null,
+    attempts: [
+      ATTEMPT,
+      {
+        ...ATTEMPT,
+        attempt: 2,
+        outcome: "completed",
+        started_at: "2026-03-02T09:30:03.250Z",
+        finished_at: STANDING.finished_at,
+        retry_at: null,
+        error: null,
+      },
+    ],
+    payload: { task: "process_data", data: "example" },
+    result: { simulated: true },
+  },
+  JobPage: { jobs: [{ job_id: JOB_ID, ...WHOSE, ...STANDING, ended_attempts: 2 }], next_cursor: null },
+  BulkDone: { matched: 42, changed: 40, complete: true },
+  Why: { code: "scheduled", detail: "scheduled for 2026-03-02T12:00:00.000Z" },
+  Queue: QUEUE,
+  Queues: { queues: [QUEUE] },
+  Workers: {
+    workers: [
+      {
+        worker_id: WORKER_ID,
+        name: "host-1/4711",
+        role: "all",
+        version: HEALTH.version,
+        queues: ["default"],
+        kinds: ["ai_agent", "client_agent"],
+        slots: 100,
+        running: 100,
+        started_at: "2026-03-01T09:30:00.000Z",
+        draining_at: null,
+      },
+    ],
+  },
+  Stats: { total: COUNTS, by_kind: [{ queue: "default", resource_type: "ai_agent", ...COUNTS }] },
+  CreatedApiKey: { key: "jsk_… (shown this once)", ...KEY },
+  ApiKey: KEY,
+  ApiKeyPage: { keys: [KEY], next_cursor: null },
+  AuditPage: {
+    entries: [
+      {
+        id: 17,
+        at: "2026-03-02T09:31:00.000Z",
+        action: "queue.pause",
+        job_id: null,
+        key_id: KEY_ID,
+        key_name: KEY.name,
+        detail: { queue: "default" },
+      },
+    ],
+    next_cursor: null,
+  },
+  Health: { status: "ok", ...HEALTH },
+  Readiness: { status: "ready", checks: { database: { ok: true } } },
+};
+
+const PROBLEMS: Record<ProblemKind, [detail: string, parts?: ProblemParts]> = {
+  malformed: ["the body is not JSON"],
+  unauthorized: ["send an API key as Authorization: Bearer <key>"],
+  forbidden: ["this API key lacks the scope jobs:manage", { more: { scope: "jobs:manage" } }],
+  not_found: ["there is nothing at this address"],
+  method_not_allowed: ["this address takes GET, HEAD"],
+  already_final: ["the job is completed already"],
+  not_final: ["the job is running"],
+  not_waiting: ["the job is running"],
+  in_progress: ["the first request with this Idempotency-Key is still being answered"],
+  key_reused: ["this Idempotency-Key was used for another request; choose a new one"],
+  too_large: ["the body may have 589824 bytes"],
+  unsupported_media_type: ["send the body with Content-Type: application/json"],
+  invalid: [
+    "one field is not valid",
+    { errors: [{ pointer: "/priority", detail: "must be an integer from 1 to 9" }] },
+  ],
+  too_many_requests: ["this key may make 60000 read calls in 60 seconds"],
+  internal: ["it was logged under this request's id"],
+  unavailable: ["the database cannot be reached"],
+};
+
+export function exampleProblem(kind: ProblemKind) {
+  const [detail, parts] = PROBLEMS[kind];
+  return problemBody(new Problem(kind, detail, parts), REQUEST_ID);
+}

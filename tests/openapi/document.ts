@@ -1,0 +1,12 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { request, testApp } from "../http/client.ts";
+
+/** The document in a file of its own, for programs that read one. Gone when `using` ends. */
+export async function documentFile(): Promise<AsyncDisposable & { path: string }> {
+  const folder = await mkdtemp(join(tmpdir(), "jobsvc-openapi-"));
+  const path = join(folder, "openapi.json");
+  await Bun.write(path, await request(testApp().app, "GET", "/openapi.json"));
+  return { path, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
+}
