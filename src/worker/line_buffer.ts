@@ -87,7 +87,7 @@ export function lineBuffer({ db, workerId, emit, onWritten }: LineBufferParts): 
     return end === -1 ? [...waiting] : waiting.slice(0, end);
   }
 
-  /** The database may refuse a line, for nesting too deeply. Halves are tried until that one stands alone. */
+  /** Should the database refuse a line, halves are tried until that one stands alone. */
   async function write(group: readonly Waiting[], unwritable: Set<Waiting>) {
     try {
       const refused = await reportLines(db, group);
