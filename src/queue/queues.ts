@@ -42,7 +42,7 @@ export async function readQueues(db: Database): Promise<QueueRecord[]> {
     )
     select name, queues.paused_at as "pausedAt", coalesce(waiting.available, 0)::float8 as available,
       coalesce(waiting.scheduled, 0)::float8 as scheduled, coalesce(running.jobs, 0)::float8 as running,
-      greatest(waiting.oldest_wait_ms, 0)::float8 as "oldestWaitMs", coalesce(staffed.workers, 0)::int as workers
+      waiting.oldest_wait_ms::float8 as "oldestWaitMs", coalesce(staffed.workers, 0)::int as workers
     from names
     left join jobsvc.queues using (name)
     left join waiting using (name)
