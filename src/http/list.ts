@@ -4,46 +4,16 @@ import type { Database } from "../db/connect.ts";
 import { JOB_STATES, JOB_STATUSES, statusOf } from "../job/states.ts";
 import { type ListedJob, listJobs } from "../queue/list.ts";
 import { needs, principalOf } from "./auth.ts";
-import { invalid } from "./field_errors.ts";
+import { cursorOf, placeOf } from "./cursor.ts";
 import { asksForOthers, FILTER, jobFilter } from "./job_filter.ts";
+import { DEFAULT_LIMIT, PAGE_QUERY } from "./page_query.ts";
 import { queryParameters, readQuery } from "./query.ts";
-import {
-  answered,
-  instant,
-  name,
-  nullable,
-  open,
-  ProblemBody,
-  problems,
-  UUID_PATTERN,
-  uuid,
-  word,
-} from "./schemas.ts";
+import { answered, instant, name, nullable, open, ProblemBody, problems, uuid, word } from "./schemas.ts";
 
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = 200;
+const ListQuery = Type.Object({ ...FILTER, ...PAGE_QUERY }, { additionalProperties: false });
 
-const ListQuery = Type.Object(
-  {
-    ...FILTER,
-    limit: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: MAX_LIMIT,
-        default: DEFAULT_LIMIT,
-        description: "Jobs on a page.",
-      }),
-    ),
-    cursor: Type.Optional(
-      Type.String({
-        minLength: 1,
-        maxLength: 64,
-        description: "`next_cursor` of the page before, with the same filter.",
-      }),
-    ),
-  },
-  { additionalProperties: false },
-);
+/** An id as the database writes it. */
+const PLACE = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const ListedJobView = answered(
   {
@@ -87,7 +57,7 @@ export function listRoutes({ db }: { db: Database }) {
       async ({ request }) => {
         const principal = principalOf(request);
         const { limit = DEFAULT_LIMIT, cursor, ...asked } = readQuery(request, ListQuery);
-        const before = cursor === undefined ? undefined : idOf(cursor);
+        const before = cursor === undefined ? undefined : placeOf(cursor, PLACE);
         if (asksForOthers(asked, principal)) return { jobs: [], next_cursor: null };
         const { jobs, next } = await listJobs(db, jobFilter(asked, principal), { limit, before });
         return { jobs: jobs.map(view), next_cursor: next && cursorOf(next) };
@@ -103,19 +73,6 @@ export function listRoutes({ db }: { db: Database }) {
         },
       },
     );
-}
-
-/** Opaque to clients, so that it can change. */
-function cursorOf(id: string): string {
-  return Buffer.from(id.replaceAll("-", ""), "hex").toString("base64url");
-}
-
-function idOf(cursor: string): string {
-  const hex = Buffer.from(cursor, "base64url").toString("hex");
-  const id = hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, "$1-$2-$3-$4-$5");
-  if (!new RegExp(UUID_PATTERN).test(id))
-    throw invalid([{ pointer: "/cursor", detail: "must be a next_cursor of a page" }]);
-  return id;
 }
 
 function view(job: ListedJob): Static<typeof ListedJobView> {

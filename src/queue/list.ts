@@ -1,10 +1,13 @@
 import type { Database, Sql } from "../db/connect.ts";
 import { firstIdAt, LAST_ID } from "../job/id.ts";
 import type { JobState } from "../job/states.ts";
+import { firstSource, nextSource, type Source } from "./list_sources.ts";
 
 /** Which jobs; what is not said does not matter. */
 export interface JobFilter {
   state?: JobState;
+  /** Whether they have ended, however they did. */
+  ended?: boolean;
   kind?: string;
   queue?: string;
   userId?: string;
@@ -42,14 +45,15 @@ export interface JobPage {
 const WINDOW = 2_000;
 /** A page that has found too little by then is answered as it is, with the place to go on from. */
 const SEARCH_MS = 25;
-/** A tag on fewer jobs than this is looked up; a commoner one is met on the way. */
-const RARE_TAG_JOBS = 2_000;
 /** Ids are dated by the clock of whoever made them, `created_at` by the database's. */
 const CLOCK_SKEW_MS = 60 * 60 * 1000;
 
 /**
- * A page of jobs. Looks at the newest jobs first, a window at a time, and at the table that holds the state
- * where that is the shorter way: leases for what runs, the index of failures for what failed.
+ * A page of jobs, found by looking at the newest ones first, a window at a time. Where those do not fill the page, the
+ * search goes on among fewer candidates, if there are such: what waits or runs, or who has the tag.
+ *
+ * Whoever follows `next` sees every job once that was there from the beginning and fits all the time, whatever is
+ * inserted and ended meanwhile: a page begins below the last id of the one before.
  */
 export async function listJobs(
   db: Database,
@@ -57,35 +61,22 @@ export async function listJobs(
   { limit, before }: { limit: number; before?: string | undefined },
 ): Promise<JobPage> {
   const giveUpAt = performance.now() + SEARCH_MS;
-  const few = await fewCandidates(db, filter);
   const jobs: ListedJob[] = [];
+  let source = firstSource(filter);
   let from = before ?? newest(filter);
-  for (;;) {
-    const window = await readWindow(db, filter, { from, few, limit: limit + 1 - jobs.length });
+  for (let windows = 1; ; windows++) {
+    const window = await readWindow(db, filter, { source, from, limit: limit + 1 - jobs.length });
     jobs.push(...window.jobs);
     if (jobs.length > limit) return { jobs: jobs.slice(0, limit), next: jobs[limit - 1]!.id };
     if (window.last === null) return { jobs, next: null };
     if (performance.now() > giveUpAt) return { jobs, next: window.last };
     from = window.last;
+    if (windows === 1) source = await nextSource(db, filter);
   }
 }
 
 function newest({ createdBefore }: JobFilter): string {
   return createdBefore ? firstIdAt(new Date(createdBefore.getTime() + CLOCK_SKEW_MS)) : LAST_ID;
-}
-
-/** The ids among which all matches are, where they are few; undefined where the newest jobs must be searched. */
-async function fewCandidates(db: Database, { state, tag }: JobFilter): Promise<string[] | undefined> {
-  if (state === "running") {
-    const rows = await db.run((sql) => sql<{ id: string }[]>`select job_id as id from jobsvc.running_jobs`);
-    return rows.map((row) => row.id);
-  }
-  if (tag === undefined) return undefined;
-  const rows = await db.run(
-    (sql) => sql<{ id: string }[]>`
-    select id from jobsvc.jobs where tags <> '{}' and tags @> array[${tag}]::text[] limit ${RARE_TAG_JOBS}`,
-  );
-  return rows.length < RARE_TAG_JOBS ? rows.map((row) => row.id) : undefined;
 }
 
 interface Window {
@@ -94,65 +85,85 @@ interface Window {
   last: string | null;
 }
 
+/**
+ * Jobs are read in the order of their ids and only until there are enough. The state comes from the view that every
+ * reader uses; but that looks through all leases, so it is asked last, of those jobs that everything else speaks for. The
+ * limits of one keep the planner to this way: planned for any user, it would rather sort all the jobs of a busy one.
+ */
 async function readWindow(
   db: Database,
   filter: JobFilter,
-  { from, few, limit }: { from: string; few: string[] | undefined; limit: number },
+  { source, from, limit }: { source: Source; from: string; limit: number },
 ): Promise<Window> {
-  const rows = await db.run(
-    (sql) => sql<(ListedJob & { last: string | null; matches: boolean })[]>`
-    with seen as materialized (
-      select jobs.* from ${source(sql, filter, few)} where jobs.id < ${from} ${oldest(sql, filter)}
-      order by jobs.id desc
-      limit ${WINDOW}
-    ),
-    matching as (
-      select seen.*, standing.state, standing.ended_attempts, standing.run_at, standing.finished_at
-      from seen
-      join jobsvc.job_states standing using (id)
-      where true ${conditions(sql, filter)}
-      order by seen.id desc
-      limit ${limit}
-    ),
-    position as (
-      select case when count(*) = ${WINDOW} then (array_agg(id order by id))[1] end as last from seen
-    )
+  const rows = await db.run((sql) => {
+    const below = sql`select id from (${source(sql)}) candidate where id < ${from} ${oldest(sql, filter)} order by id desc`;
+    return sql<(ListedJob & { last: string | null; matches: boolean })[]>`
     select position.last, matching.id is not null as matches, matching.id, kind, queue, priority,
       user_id as "userId", resource_id as "resourceId", state, ended_attempts as "endedAttempts",
       max_attempts as "maxAttempts", scheduled_at as "scheduledAt", run_at as "runAt", to_json(tags) as tags,
       metadata, created_at as "createdAt", finished_at as "finishedAt"
-    from position
-    left join matching on true
-    order by matching.id desc`,
-  );
+    from (select (${below} offset ${WINDOW - 1} limit 1) as last) position
+    left join (
+      select likely.*, standing.state, standing.ended_attempts, standing.run_at, standing.finished_at
+      from (
+        select seen.id as place, jobs.*
+        from (${below} limit ${WINDOW}) seen
+        cross join lateral (select * from jobsvc.jobs where jobs.id = seen.id limit 1) jobs
+        left join lateral (
+          select attempt, outcome, retry_at from jobsvc.attempts where job_id = jobs.id order by attempt desc limit 1
+        ) last on true
+        where true ${facts(sql, filter)} ${signs(sql, filter)}
+        order by seen.id desc
+        offset 0
+      ) likely
+      cross join lateral (select * from jobsvc.job_states where job_states.id = place limit 1) standing
+      where true ${states(sql, filter)}
+      order by place desc
+      limit ${limit}
+    ) matching on true
+    order by place desc`;
+  });
   const jobs = rows.filter((row) => row.matches).map(({ last: _, matches: __, ...job }) => job);
   return { jobs, last: rows[0]?.last ?? null };
 }
 
-/** Where candidates come from; always in the order of ids. */
-function source(sql: Sql, { state, userId }: JobFilter, few: string[] | undefined) {
-  const jobs = few
-    ? sql`(select jobs.* from unnest(${few}::uuid[]) few (id) join jobsvc.jobs using (id)) jobs`
-    : state === "failed"
-      ? sql`jobsvc.attempts join jobsvc.jobs on jobs.id = attempts.job_id
-          and attempts.outcome = 'failed' and attempts.retry_at is null`
-      : sql`jobsvc.jobs`;
-  return userId === undefined
-    ? jobs
-    : sql`${jobs} join (select ${userId}::uuid as id) owner on owner.id = jobs.user_id`;
-}
-
 function oldest(sql: Sql, { createdAfter }: JobFilter) {
   if (!createdAfter) return sql``;
-  return sql`and jobs.id >= ${firstIdAt(new Date(createdAfter.getTime() - CLOCK_SKEW_MS))}`;
+  return sql`and id >= ${firstIdAt(new Date(createdAfter.getTime() - CLOCK_SKEW_MS))}`;
 }
 
-function conditions(sql: Sql, { state, kind, queue, tag, createdAfter, createdBefore }: JobFilter) {
+/** What never changes. */
+function facts(sql: Sql, { kind, queue, userId, tag, createdAfter, createdBefore }: JobFilter) {
+  return sql`
+    ${kind === undefined ? sql`` : sql`and jobs.kind = ${kind}`}
+    ${queue === undefined ? sql`` : sql`and jobs.queue = ${queue}`}
+    ${userId === undefined ? sql`` : sql`and jobs.user_id = ${userId}`}
+    ${tag === undefined ? sql`` : sql`and jobs.tags @> array[${tag}]::text[]`}
+    ${createdAfter === undefined ? sql`` : sql`and jobs.created_at >= ${createdAfter}`}
+    ${createdBefore === undefined ? sql`` : sql`and jobs.created_at < ${createdBefore}`}`;
+}
+
+/** What the last ending tells of the state. */
+function signs(sql: Sql, { state, ended }: JobFilter) {
+  const isFinal = sql`last.attempt is not null and last.retry_at is null`;
+  const isOpen = sql`(last.attempt is null or last.retry_at is not null)`;
+  const runAt = sql`coalesce(last.retry_at, greatest(jobs.scheduled_at, jobs.created_at))`;
+  const ofState = {
+    scheduled: () => sql`and last.attempt is null and ${runAt} > now()`,
+    retryable: () => sql`and last.attempt is not null and ${isOpen} and ${runAt} > now()`,
+    available: () => sql`and ${isOpen} and ${runAt} <= now()`,
+    running: () => sql`and ${isOpen}`,
+    completed: () => sql`and ${isFinal} and last.outcome = 'completed'`,
+    failed: () => sql`and ${isFinal} and last.outcome = 'failed'`,
+    cancelled: () => sql`and ${isFinal} and last.outcome = 'cancelled'`,
+  };
+  return sql`
+    ${state === undefined ? sql`` : ofState[state]()}
+    ${ended === undefined ? sql`` : ended ? sql`and ${isFinal}` : sql`and ${isOpen}`}`;
+}
+
+function states(sql: Sql, { state, ended }: JobFilter) {
   return sql`
     ${state === undefined ? sql`` : sql`and standing.state = ${state}`}
-    ${kind === undefined ? sql`` : sql`and seen.kind = ${kind}`}
-    ${queue === undefined ? sql`` : sql`and seen.queue = ${queue}`}
-    ${tag === undefined ? sql`` : sql`and seen.tags @> array[${tag}]::text[]`}
-    ${createdAfter === undefined ? sql`` : sql`and seen.created_at >= ${createdAfter}`}
-    ${createdBefore === undefined ? sql`` : sql`and seen.created_at < ${createdBefore}`}`;
+    ${ended === undefined ? sql`` : sql`and (standing.finished_at is not null) = ${ended}`}`;
 }
