@@ -8,11 +8,11 @@ import type { DatabaseAddress, Sql } from "../../src/db/connect.ts";
 import { startEmbedded } from "../../src/db/embedded/embedded.ts";
 import { until } from "./until.ts";
 
-/** A directory that is gone after the test, together with a server that the test left running in it. */
-export async function temporaryDirectory(): Promise<string> {
+/** A directory that is gone after the test, or the file, together with a server that was left running in it. */
+export async function temporaryDirectory(lives: "test" | "file" = "test"): Promise<string> {
   const path = await mkdtemp(join(tmpdir(), "jobsvc-embedded-"));
   await chmod(path, 0o755);
-  onTestFinished(async () => {
+  (lives === "test" ? onTestFinished : afterAll)(async () => {
     if (!existsSync(path)) return; // the test gave it another name
     for (const pid of await serversBelow(path)) await kill(pid);
     await rm(path, { recursive: true, force: true });
