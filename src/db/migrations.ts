@@ -3,6 +3,7 @@ import statesAndStorage from "../../drizzle/0001_states_and_storage.sql" with { 
 import wholeApi from "../../drizzle/0002_whole_api.sql" with { type: "text" };
 import runningJobs from "../../drizzle/0003_running_jobs.sql" with { type: "text" };
 import eventsByAttempt from "../../drizzle/0004_events_by_attempt.sql" with { type: "text" };
+import eventStorage from "../../drizzle/0005_event_storage.sql" with { type: "text" };
 
 export interface Migration {
   number: number;
@@ -20,4 +21,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 2, name: "whole_api", sql: wholeApi },
   { number: 3, name: "running_jobs", sql: runningJobs },
   { number: 4, name: "events_by_attempt", sql: eventsByAttempt },
+  { number: 5, name: "event_storage", sql: eventStorage },
 ];

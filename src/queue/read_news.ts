@@ -32,7 +32,7 @@ export interface News {
 
 /** What one reader gets at a time: neither a long story nor long lines may hold up the others. */
 const MAX_STEPS = 200;
-const MAX_CHARACTERS = 256 * 1024;
+const MAX_BYTES = 256 * 1024;
 
 /**
  * What each reader has not read yet, in the order of the readers; undefined where there is no such job (any more).
@@ -77,17 +77,19 @@ export async function readNews(db: Database, readers: readonly Reader[]): Promis
       select
         coalesce(
           json_agg(json_build_object(
-            'attempt', attempt, 'step', step, 'type', type, 'at', at, 'outcome', outcome, 'dueAt', due_at, 'data', data
-          ) order by attempt, step) filter (where characters_before < ${MAX_CHARACTERS}::int),
+            'attempt', attempt, 'step', step, 'type', type, 'at', at, 'outcome', outcome, 'dueAt', due_at,
+            'data', data::text
+          ) order by attempt, step) filter (where bytes_before < ${MAX_BYTES}::int),
           '[]'
         ) as steps,
-        count(*) = ${MAX_STEPS}::int or coalesce(bool_or(characters_before >= ${MAX_CHARACTERS}::int), false) as more
+        count(*) = ${MAX_STEPS}::int or coalesce(bool_or(bytes_before >= ${MAX_BYTES}::int), false) as more
       from (
+        -- The size as it is stored, for which nothing is read that does not go out.
         select step.*,
-          sum(coalesce(length(data), 0)) over (order by attempt, step) - coalesce(length(data), 0) as characters_before
+          sum(coalesce(pg_column_size(data), 0)) over (order by attempt, step) - coalesce(pg_column_size(data), 0) as bytes_before
         from (
           select standing.attempt, ${STEP.scheduled}::int4 as step, 'scheduled' as type, job.created_at as at,
-            null as outcome, standing.run_at as due_at, null as data
+            null as outcome, standing.run_at as due_at, null::json as data
           where standing.state = 'scheduled'
           union all
           select standing.attempt, ${STEP.available}::int4, 'available', standing.run_at, null, standing.run_at, null
@@ -115,7 +117,7 @@ export async function readNews(db: Database, readers: readonly Reader[]): Promis
           )
           union all
           (
-            select attempt, seq, type, created_at, null, null, data::text
+            select attempt, seq, type, created_at, null, null, data
             from jobsvc.events
             where job_id = job.id and (attempt, seq) > (reader.attempt, reader.step)
             order by attempt, seq
