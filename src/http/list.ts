@@ -58,8 +58,9 @@ export function listRoutes({ db }: { db: Database }) {
         const principal = principalOf(request);
         const { limit = DEFAULT_LIMIT, cursor, ...asked } = readQuery(request, ListQuery);
         const before = cursor === undefined ? undefined : placeOf(cursor, PLACE);
+        const filter = jobFilter(asked, principal);
         if (asksForOthers(asked, principal)) return { jobs: [], next_cursor: null };
-        const { jobs, next } = await listJobs(db, jobFilter(asked, principal), { limit, before });
+        const { jobs, next } = await listJobs(db, filter, { limit, before });
         return { jobs: jobs.map(view), next_cursor: next && cursorOf(next) };
       },
       {
