@@ -1,47 +1,21 @@
 import { swagger } from "@elysiajs/swagger";
 import { type AnyElysia, Elysia } from "elysia";
 import type { Scope } from "../access/scopes.ts";
-import { type AnswerFacts, headerComponents, headersOf } from "./answer_headers.ts";
+import { headerComponents } from "./answer_headers.ts";
 import { isGuarded, scopeOf } from "./auth.ts";
 import { EXAMPLES, exampleProblem } from "./examples.ts";
 import { namedSchemas, type Schema } from "./named_schemas.ts";
-import { kindsOf, type ProblemKind, titleOf } from "./problem.ts";
-import { JSON_TYPE } from "./request_body.ts";
+import { describe, mapValues, type Operation } from "./operation.ts";
+import { type ProblemKind, titleOf } from "./problem.ts";
 
 /** Never reached from outside: the generator has an app of its own, for its page loads scripts from other hosts. */
 const PAGE_PATH = "/generated";
 const SPEC_PATH = "/generated/json";
 
-interface Media {
-  schema: Schema;
-  example?: unknown;
-  examples?: Record<string, { $ref: string }>;
-}
-
-interface Body {
-  content?: Record<string, Media>;
-  [more: string]: unknown;
-}
-
-interface Operation {
-  description: string;
-  parameters?: { name: string }[];
-  requestBody?: Body;
-  responses: Record<string, Body>;
-  /** Why the route answers 409: said by the route, left out of the document. */
-  "x-conflict"?: ProblemKind;
-  /** The other type in which the route takes its body, likewise. */
-  "x-body-type"?: string;
-  [more: string]: unknown;
-}
-
 interface Generated {
   paths: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, Schema> };
 }
-
-/** Answers without a body. */
-const BODILESS = [204, 304];
 
 /** The OpenAPI 3.1 document of these routes, made of the very schemas by which they are checked. */
 export async function openApi(routes: AnyElysia, version: string) {
@@ -103,123 +77,8 @@ function scopesOf(routes: AnyElysia): Map<string, Scope | undefined> {
   );
 }
 
-interface Surroundings {
-  /** Undefined for what needs no key. */
-  scope: Scope | undefined;
-  schemas: Record<string, Schema>;
-  /** Gathers what anything is refused for. */
-  refusals: Set<ProblemKind>;
-}
-
-/** What the generator wrote, without what OpenAPI does not know: it lists every body under three types, for one. */
-function describe(
-  {
-    requestBody,
-    responses,
-    "x-conflict": conflict,
-    "x-body-type": otherType,
-    description,
-    ...operation
-  }: Operation,
-  { scope, schemas, refusals }: Surroundings,
-) {
-  const parameters = new Set(operation.parameters?.map(({ name }) => name));
-  return {
-    ...operation,
-    description: scope ? `${description} Needs the scope \`${scope}\`.` : description,
-    // A service without any key is open, to its own machine only.
-    security: scope ? [{ key: [scope] }, {}] : [],
-    ...(requestBody && {
-      requestBody: { required: true, content: bodyContent(requestBody, schemas, otherType) },
-    }),
-    responses: mapValues(responses, (response, key) => {
-      const status = Number(key);
-      const kinds = refusalsOf(status, parameters, conflict);
-      for (const kind of kinds) refusals.add(kind);
-      return answer(response, kinds, { status, scoped: scope !== undefined, parameters }, schemas);
-    }),
-  };
-}
-
-/** Why an operation answers this status. Most statuses have one reason. */
-function refusalsOf(
-  status: number,
-  parameters: ReadonlySet<string>,
-  conflict: ProblemKind | undefined,
-): ProblemKind[] {
-  const isRepeatable = parameters.has("Idempotency-Key");
-  if (status === 409) return [conflict ?? "in_progress"];
-  if (status === 422 && !isRepeatable) return ["invalid"];
-  return kindsOf(status);
-}
-
-function bodyContent(
-  body: Body,
-  schemas: Record<string, Schema>,
-  otherType: string | undefined,
-): Record<string, Media> {
-  const { schema } = mediaOf(body);
-  const [example] = schemas[nameOf(schema)]?.examples ?? [];
-  return {
-    [JSON_TYPE]: { schema, ...(example !== undefined && { example }) },
-    ...(otherType && {
-      [otherType]: {
-        schema: { type: "string" },
-        example: (example as unknown[]).map((line) => JSON.stringify(line)).join("\n"),
-      },
-    }),
-  };
-}
-
-function answer(
-  response: Body,
-  refusals: ProblemKind[],
-  facts: Omit<AnswerFacts, "schema">,
-  schemas: Record<string, Schema>,
-): Body {
-  const { status } = facts;
-  const media = BODILESS.includes(status) ? undefined : mediaOf(response);
-  const schema = nameOf(media?.schema ?? {});
-  return {
-    description: refusals.length > 0 ? refusals.map(titleOf).join("; ") : response.description,
-    headers: headersOf({ ...facts, schema }),
-    ...(media && {
-      content:
-        refusals.length > 0
-          ? { "application/problem+json": { ...media, examples: examplesOf(refusals) } }
-          : { [typeOf(media.schema, schemas)]: media },
-    }),
-  };
-}
-
-function examplesOf(kinds: readonly ProblemKind[]): Record<string, { $ref: string }> {
-  return Object.fromEntries(kinds.map((kind) => [kind, { $ref: `#/components/examples/${kind}` }]));
-}
-
-/** What is no JSON says so itself, by the keyword of JSON Schema. */
-function typeOf(schema: Schema, schemas: Record<string, Schema>): string {
-  return String((schemas[nameOf(schema)] ?? schema).contentMediaType ?? JSON_TYPE);
-}
-
 function withExamples(schemas: Record<string, Schema>): Record<string, Schema> {
   return mapValues(schemas, (schema, name) =>
     name in EXAMPLES ? { ...schema, examples: [EXAMPLES[name]] } : schema,
   );
-}
-
-function mediaOf({ content }: Body): Media {
-  const [media] = Object.values(content ?? {});
-  if (media === undefined) throw new Error("a body without a schema cannot be described");
-  return media;
-}
-
-function nameOf({ $ref }: Schema): string {
-  return $ref?.split("/").at(-1) ?? "";
-}
-
-function mapValues<From, To>(
-  object: Record<string, From>,
-  change: (value: From, key: string) => To,
-): Record<string, To> {
-  return Object.fromEntries(Object.entries(object).map(([key, value]) => [key, change(value, key)]));
 }
