@@ -95,6 +95,5 @@ function claiming(sql: Sql, claims: readonly ClaimedJobs[]) {
 function unlessClaimedBefore(sql: Sql, claims: readonly ClaimedJobs[]) {
   if (claims.length === 0) return sql``;
   return sql`
-      where not exists (select from claim where job.id = any (claim.job_ids))
-        or exists (select from claimed where job.id = any (claimed.job_ids))`;
+      where job.id not in (select unnest(job_ids) from claim) or job.id in (select unnest(job_ids) from claimed)`;
 }
