@@ -1,5 +1,5 @@
 import { anyKeys } from "./access/keys.ts";
-import { isLoopback } from "./config/checks.ts";
+import { isLoopback } from "./access/loopback.ts";
 import { EXIT_CONFIGURATION } from "./config/exit_codes.ts";
 import { flagOf, variableOf } from "./config/names.ts";
 import { CommandError } from "./config/parse.ts";

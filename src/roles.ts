@@ -1,6 +1,6 @@
 import { hostname } from "node:os";
 import { access } from "./access/access.ts";
-import { isLoopback } from "./config/checks.ts";
+import { isLoopback } from "./access/loopback.ts";
 import type { Settings } from "./config/settings.ts";
 import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
 import { aiAgent } from "./handlers/ai_agent.ts";

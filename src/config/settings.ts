@@ -22,7 +22,7 @@ export const SETTINGS = {
     pattern: "^[A-Za-z0-9_.:%-]+$",
     expects: "a host name or an address",
     placeholder: "address",
-    description: "Address of the HTTP server; any but loopback needs API keys",
+    description: "Address of the HTTP server; any but loopback needs an API key",
   }),
   port: integer({
     default: 8082,
@@ -54,7 +54,7 @@ export const SETTINGS = {
     expects: `keys of at least ${SHORTEST_API_KEY} printable characters, separated by commas`,
     placeholder: "key,…",
     secret: true,
-    description: "Keys that clients may present; none means that everybody may call",
+    description: "Keys that open everything, to begin with; jobsvc keys create makes better ones",
   }),
   enqueuePerMinute: callsPerMinute({
     default: 60_000,

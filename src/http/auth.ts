@@ -1,10 +1,11 @@
 import { Elysia, type InternalRoute } from "elysia";
 import type { Access } from "../access/access.ts";
 import type { Limits } from "../access/limits.ts";
-import type { Principal } from "../access/principal.ts";
+import { ANYBODY, type Principal } from "../access/principal.ts";
 import { allows, type Scope } from "../access/scopes.ts";
 import { pathOf } from "./exchange.ts";
 import { countCall } from "./limits.ts";
+import { refuseOtherSites } from "./own_machine.ts";
 import { Problem } from "./problem.ts";
 
 /** Asked by load balancers and people before they have a key; tells nothing but that the service is there. */
@@ -15,6 +16,8 @@ const NO_ADDRESS = "";
 interface Caller {
   principal: Principal;
   limits: Limits;
+  /** Who the same key stands for now. */
+  identify(): Promise<Principal | undefined>;
 }
 
 const callers = new WeakMap<Request, Caller>();
@@ -29,13 +32,21 @@ export function auth({ keyring, badKeys, limits }: Access) {
     const principal = await keyring.identify(key);
     if (principal === undefined && key !== undefined) badKeys.count(address);
     if (principal === undefined) throw unauthorized(key);
-    callers.set(request, { principal, limits });
+    if (principal === ANYBODY) refuseOtherSites(request);
+    callers.set(request, { principal, limits, identify: () => keyring.identify(key) });
   });
 }
 
 /** Who makes this request. Only for routes that are guarded, which every route with `needs` is. */
 export function principalOf(request: Request): Principal {
   return callerOf(request).principal;
+}
+
+/** For an answer that goes on for long: whether the key with which it was asked for may still have it. */
+export async function isStillAllowed(request: Request, scope: Scope): Promise<boolean> {
+  const { principal, identify } = callerOf(request);
+  const now = await identify();
+  return now !== undefined && now.userId === principal.userId && allows(now.scopes, scope);
 }
 
 /** What a route needs of a key; `scopeOf` reads it back from the routes. */

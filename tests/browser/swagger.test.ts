@@ -36,7 +36,7 @@ test("a person creates a job on the page, reads it and cancels it, with no other
   await page.goto(server.url!.href);
   expect(page.url()).toEndWith("/swagger");
   await page.getByRole("heading", { name: "jobsvc" }).waitFor();
-  expect(await page.locator(".opblock").count()).toBe(6);
+  expect(await page.locator(".opblock").count()).toBe(await operations());
 
   await authorize(page, KEY);
 
@@ -118,4 +118,10 @@ async function run(block: Locator, id?: string) {
     status: (await answer.locator(".response-col_status").innerText()).split(/\s/)[0]!,
     body: await answer.locator(".response-col_description code").first().innerText(),
   };
+}
+
+/** How many operations the document has. */
+async function operations(): Promise<number> {
+  const document = (await (await fetch(new URL("/openapi.json", server.url))).json()) as { paths: object };
+  return Object.values(document.paths).flatMap((path) => Object.keys(path)).length;
 }

@@ -1,10 +1,12 @@
 import { describe, expect, onTestFinished, test } from "bun:test";
+import type { AnyElysia } from "elysia";
 import { keyText, newKey } from "../../src/access/key.ts";
 import type { Database } from "../../src/db/connect.ts";
 import { DeadlineError } from "../../src/db/deadline.ts";
 import { httpServer } from "../../src/http/server.ts";
 import {
   create,
+  JSON_TYPE,
   problemOf,
   request,
   SEED_REQUEST,
@@ -192,4 +194,45 @@ test("a service that others can reach is not opened by the lack of keys", async 
   await problemOf(await create(app, SEED_REQUEST), 401);
   await problemOf(await create(app, SEED_REQUEST, bearer("anything")), 401);
   expect(inserted).toEqual([]);
+});
+
+describe("a page of another site in a browser on this machine", () => {
+  const OWN = ["http://localhost", "http://127.0.0.1:8082", "http://[::1]:8082", "http://LOCALHOST:3000"];
+  const OTHER = [
+    "http://evil.example",
+    "http://localhost.evil.example:8082",
+    "http://127.0.0.1.evil.example",
+    "null",
+  ];
+  const send = (app: AnyElysia, base: string, headers: Record<string, string>) =>
+    app.handle(
+      new Request(`${base}/api/jobs/create`, {
+        method: "POST",
+        body: JSON.stringify(SEED_REQUEST),
+        headers: { ...JSON_TYPE, ...headers },
+      }),
+    );
+
+  test.each(OWN)(
+    "%s is this machine: as the address that is called, and as the page that calls",
+    async (own) => {
+      const { app } = testApp();
+      expect((await send(app, own, {})).status).toBe(201);
+      expect((await send(app, OWN[0]!, { origin: own })).status).toBe(201);
+    },
+  );
+
+  test.each(OTHER)("%s is not", async (other) => {
+    const { app, inserted } = testApp();
+    await problemOf(await send(app, OWN[0]!, { origin: other }), 403);
+    if (other !== "null") await problemOf(await send(app, other, {}), 403);
+    expect(inserted).toEqual([]);
+  });
+
+  test("may be wherever it wants once it has a key: no page can send one that it was not given", async () => {
+    const { app } = guarded();
+    for (const other of OTHER)
+      expect((await send(app, OWN[0]!, { origin: other, ...bearer(KEYS[0]!) })).status).toBe(201);
+    expect((await send(app, "http://jobs.example", bearer(KEYS[0]!))).status).toBe(201);
+  });
 });

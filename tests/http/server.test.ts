@@ -111,7 +111,7 @@ describe("over a socket", () => {
   test("a client that leaves in the middle of its body is no failure of ours", async () => {
     const { parts, told } = testParts();
     const { url } = await started(parts);
-    const head = "POST /api/jobs/create HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\n";
+    const head = "POST /api/jobs/create HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n";
     const socket = connect(Number(url.port), url.hostname, () => {
       socket.end(`${head}Content-Length: 99\r\n\r\n{`);
     });

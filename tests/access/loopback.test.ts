@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { isLoopback } from "../../src/config/checks.ts";
+import { isLoopback } from "../../src/access/loopback.ts";
 
 test("loopback is what certainly reaches nobody else", () => {
   for (const host of ["127.0.0.1", "127.8.9.10", "localhost", "LOCALHOST", "::1"])
