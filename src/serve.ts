@@ -51,9 +51,16 @@ export async function migrateOnly(settings: Settings, emit: Emit): Promise<void>
   }
 }
 
-/** What the exit code says of a failed start. An error may come wrapped in what was being started. */
+/**
+ * What the exit code says of a failed start or stop. An error may come wrapped in what was being started, or
+ * together with others of its kind.
+ */
 export function exitCodeOf(error: unknown): number {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof AggregateError) {
+      const [code, ...others] = new Set(cause.errors.map(exitCodeOf));
+      return code === undefined || others.length > 0 ? EXIT_INTERNAL : code;
+    }
     if (cause instanceof CommandError) return cause.exitCode;
     if (cause instanceof SchemaError) return EXIT_CONFIGURATION;
     if (cause instanceof EmbeddedError || isUnavailable(cause) || isRefused(cause)) return EXIT_UNAVAILABLE;
