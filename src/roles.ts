@@ -55,7 +55,7 @@ export function processFor(parts: RoleParts): Process {
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
-  const watching = eventStreams(db, emit);
+  const watching = eventStreams({ db, emit });
   const api = http(waiting, watching);
   return { services: [database(db), api, waiting, watching, ...jobs, state.service], api };
 

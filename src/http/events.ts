@@ -1,7 +1,7 @@
 import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import { BEGINNING, type Place, placeOf } from "../job/event.ts";
-import { needs, principalOf } from "./auth.ts";
+import { isStillAllowed, needs, principalOf } from "./auth.ts";
 import type { EventStreams } from "./event_streams.ts";
 import { notFound } from "./problem.ts";
 import { JobId, ProblemBody, problems } from "./schemas.ts";
@@ -69,7 +69,8 @@ export function eventRoutes({ streams }: EventParts) {
       "/:id/events",
       async ({ params, request, server }) => {
         const { userId } = principalOf(request);
-        const stream = await streams.open({ jobId: params.id, userId, ...placeIn(request) });
+        const reader = { jobId: params.id, userId, ...placeIn(request) };
+        const stream = await streams.open(reader, () => isStillAllowed(request, "jobs:read"));
         if (stream === undefined) throw notFound();
         if (stream === null) return new Response(null, { status: 204 });
         // Heartbeats say that a silent stream is alive; the server's own limit for silence is for others.

@@ -54,7 +54,7 @@ export function testParts() {
       },
     },
     emit: (name, fields) => told.push({ name, fields: { ...fields } }),
-    streams: eventStreams(UNTOUCHED, () => {}),
+    streams: eventStreams({ db: UNTOUCHED, emit: () => {} }),
     waiter: { name: "waiter", ended: async () => {}, start: async () => {}, stop: async () => {} },
     checkPayload: () => [],
     readiness: async () => ({ ready: true, checks: { database: { ok: true } } }),

@@ -16,7 +16,7 @@ export function keyedApp(db: Database, changes: Partial<AccessParts> = {}, parts
   return testApp({
     db,
     inserter: inserter(db, () => {}),
-    streams: eventStreams(db, () => {}),
+    streams: eventStreams({ db, emit: () => {} }),
     access: access({
       db,
       settingsKeys: [],
