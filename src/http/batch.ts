@@ -76,23 +76,36 @@ export function batchRoutes({ db, inserter, checkPayload }: BatchParts) {
 }
 
 function elements(text: string): JsonBody[] {
-  const { value } = parseJson(text, 2);
+  const value = parseWhole(text);
   if (!Array.isArray(value)) throw invalid([{ pointer: "", detail: "must be a list of jobs" }]);
   checkCount(value.length);
   const texts = elementTexts(text);
   return value.map((element, place) => ({ value: element, text: texts[place]! }));
 }
 
+function parseWhole(text: string): unknown {
+  try {
+    return parseJson(text, 2).value;
+  } catch (error) {
+    // One of the jobs nests too deeply, and by itself it says where.
+    const deep = error instanceof Problem && error.kind === "invalid" && text.trimStart().startsWith("[");
+    if (deep) elementTexts(text).forEach(parseOne);
+    throw error;
+  }
+}
+
 function lines(text: string): JsonBody[] {
   const filled = text.split("\n").filter((line) => line.trim() !== "");
   checkCount(filled.length);
-  return filled.map((line, place) => {
-    try {
-      return parseJson(line);
-    } catch (error) {
-      throw error instanceof Problem ? ofJob(place, error) : error;
-    }
-  });
+  return filled.map(parseOne);
+}
+
+function parseOne(text: string, place: number): JsonBody {
+  try {
+    return parseJson(text);
+  } catch (error) {
+    throw error instanceof Problem ? ofJob(place, error) : error;
+  }
 }
 
 function checkCount(jobs: number) {

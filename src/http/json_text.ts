@@ -60,7 +60,7 @@ export function memberText(text: string, name: string): string | undefined {
   }
 }
 
-/** The texts of the elements of a JSON array, exactly as they stand there. `text` must be valid JSON, an array. */
+/** The texts of the elements of a JSON array, exactly as they stand there. What it answers of any other text means nothing. */
 export function elementTexts(text: string): string[] {
   const elements: string[] = [];
   for (let at = text.indexOf("[") + 1; at < text.length; ) {
