@@ -65,6 +65,8 @@ export async function endAttempts(
         now() + retry_after_ms * interval '1 millisecond',
         error::jsonb, result::json
       from ending
+      -- A deleted job has no history left that would fence its attempts.
+      cross join lateral (select from jobsvc.jobs where jobs.id = ending.job_id limit 1) job
       order by job_id, attempt
       on conflict do nothing
       returning job_id, attempt, retry_at

@@ -16,6 +16,8 @@ export async function releaseJobs(db: Database, workerId: string): Promise<Map<s
       select job.id, attempt, 'released', worker_id, leased_at, now(), now()
       from held
       cross join unnest(job_ids) as job (id)
+      -- A job may be deleted while its lease stays for the sake of others.
+      where exists (select from jobsvc.jobs where jobs.id = job.id)
       order by job.id, attempt
       on conflict do nothing
       returning job_id, attempt

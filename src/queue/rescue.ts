@@ -57,6 +57,8 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
         )
       from orphaned
       cross join unnest(job_ids) as job (id)
+      -- A job may be deleted while its lease stays for the sake of others.
+      where exists (select from jobsvc.jobs where jobs.id = job.id)
       order by job.id, attempt
       on conflict do nothing
       returning job_id, attempt, retry_at
