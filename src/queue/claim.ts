@@ -23,7 +23,10 @@ export async function readClaim(db: Database, owner: string, key: string): Promi
   return claim;
 }
 
-/** Forgets claims that are old enough to be made anew; see `insert.ts` for how old that is. */
+/**
+ * Forgets claims that are old enough to be made anew; see `insert.ts` for how old that is. The age is looked at once
+ * more of the row that is deleted, for it may be made anew in this moment.
+ */
 export async function pruneClaims(db: Database, limit: number): Promise<number> {
   const rows = await db.run(
     (sql) => sql`
@@ -33,7 +36,7 @@ export async function pruneClaims(db: Database, limit: number): Promise<number> 
       where created_at < now() - interval '24 hours'
       order by created_at
       limit ${limit}
-    )
+    ) and created_at < now() - interval '24 hours'
     returning key`,
   );
   return rows.length;
