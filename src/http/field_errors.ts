@@ -32,7 +32,8 @@ function describe(type: ValueErrorType, schema: TSchema): string {
 
 const OF_PATTERN: Record<string, string> = {
   [UUID_PATTERN]: "a UUID",
-  [INSTANT_PATTERN]: "a date and time with a zone (RFC 3339), such as 2024-01-01T12:00:00Z",
+  [INSTANT_PATTERN]:
+    "a date and time with a zone (RFC 3339) in the years 1970 to 2199, such as 2024-01-01T12:00:00Z",
   [NAME_PATTERN]:
     "1 to 64 letters, digits, dots, colons, hyphens or underscores, with a letter or digit first",
 };

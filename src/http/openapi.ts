@@ -4,6 +4,7 @@ import type { Scope } from "../access/scopes.ts";
 import { headerComponents } from "./answer_headers.ts";
 import { isGuarded, scopeOf } from "./auth.ts";
 import { EXAMPLES, exampleProblem } from "./examples.ts";
+import { linkComponents } from "./links.ts";
 import { namedSchemas, type Schema } from "./named_schemas.ts";
 import { describe, mapValues, type Operation } from "./operation.ts";
 import { type ProblemKind, titleOf } from "./problem.ts";
@@ -51,6 +52,7 @@ export async function openApi(routes: AnyElysia, version: string) {
     components: {
       schemas,
       headers: headerComponents(),
+      links: linkComponents(),
       examples: Object.fromEntries(
         [...refusals].sort().map((kind) => [kind, { summary: titleOf(kind), value: exampleProblem(kind) }]),
       ),

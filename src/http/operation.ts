@@ -1,5 +1,6 @@
 import type { Scope } from "../access/scopes.ts";
 import { type AnswerFacts, headersOf } from "./answer_headers.ts";
+import { linksOf } from "./links.ts";
 import type { Schema } from "./named_schemas.ts";
 import { kindsOf, type ProblemKind, titleOf } from "./problem.ts";
 import { JSON_TYPE } from "./request_body.ts";
@@ -110,6 +111,7 @@ function answer(
   return {
     description: refusals.length > 0 ? refusals.map(titleOf).join("; ") : response.description,
     headers: headersOf({ ...facts, schema }),
+    ...linksOf(schema, status),
     ...(media && {
       content:
         refusals.length > 0

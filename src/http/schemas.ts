@@ -8,9 +8,13 @@ import { NAME_PATTERN } from "../job/job.ts";
 /** Stricter than the format of the same name, which also admits `urn:uuid:` and with it what Postgres refuses. */
 export const UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$";
 
-/** RFC 3339, with a zone: a time without one means another moment on every server. */
+/**
+ * RFC 3339, with a zone: a time without one means another moment on every server. In the years from 1970 to 2199:
+ * outside of them stand slips of the keyboard, and milliseconds taken for seconds.
+ */
 export const INSTANT_PATTERN =
-  "^\\d{4}-\\d{2}-\\d{2}[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$";
+  "^(19[7-9]\\d|2[01]\\d\\d)-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])" +
+  "[Tt]([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?([Zz]|[+-]([01]\\d|2[0-3]):[0-5]\\d)$";
 
 export const uuid = (description?: string) =>
   Type.String({ format: "uuid", pattern: UUID_PATTERN, ...(description && { description }) });
