@@ -1,8 +1,9 @@
 import { hostname } from "node:os";
-import { access } from "./access/access.ts";
+import { type Access, access } from "./access/access.ts";
 import { isLoopback } from "./access/loopback.ts";
 import type { Settings } from "./config/settings.ts";
 import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
+import { observed } from "./db/observed.ts";
 import { aiAgent } from "./handlers/ai_agent.ts";
 import { clientAgent } from "./handlers/client_agent.ts";
 import { registry } from "./handlers/registry.ts";
@@ -15,8 +16,11 @@ import { rescuer } from "./maintenance/rescuer.ts";
 import { tallier } from "./maintenance/tallier.ts";
 import { maintenance } from "./maintenance/task.ts";
 import type { Emit } from "./observability/events.ts";
+import { both } from "./observability/listeners.ts";
+import { createMetrics } from "./observability/metrics.ts";
 import { announcer } from "./queue/announce.ts";
 import { inserter } from "./queue/inserter.ts";
+import { readQueues } from "./queue/queues.ts";
 import { readiness } from "./readiness.ts";
 import { type WorkerService, worker } from "./worker/worker.ts";
 
@@ -36,13 +40,23 @@ export interface Process {
 
 /** What a role runs. The whole program on one page. */
 export function processFor(parts: RoleParts): Process {
-  const { settings, emit, version } = parts;
-  const db = connect({
+  const { settings, version } = parts;
+  const pool = connect({
     address: parts.address,
     name: `jobsvc ${settings.role}`,
     connections: settings.databaseConnections,
     prepare: settings.databasePrepare,
   });
+  const works = settings.role !== "api";
+  const metrics = createMetrics({
+    version,
+    role: settings.role,
+    queues: works ? settings.queues : [],
+    connections: settings.databaseConnections,
+    readQueues: () => readQueues(db),
+  });
+  const db = observed(pool, metrics.statements);
+  const emit = both(parts.emit, metrics.emit);
   const announce = announcer(db, (error) => emit("step.failed", { step: "announce", error }));
   const kinds = registry([
     aiAgent({ durationMs: settings.aiAgentSimulationMs }),
@@ -51,11 +65,12 @@ export function processFor(parts: RoleParts): Process {
 
   const running: { worker?: WorkerService } = {};
   const state = readiness(db, running);
-  const jobs = settings.role === "api" ? [] : [jobWorker(), sweeping(), pruning(), tallying()];
+  const watching = eventStreams({ db, emit });
+  const guard = keys();
+  const jobs = works ? [jobWorker(), sweeping(), pruning(), tallying()] : [];
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
-  const watching = eventStreams({ db, emit });
   const api = http(waiting, watching);
   return { services: [database(db), api, waiting, watching, ...jobs, state.service], api };
 
@@ -79,6 +94,7 @@ export function processFor(parts: RoleParts): Process {
       graceMs: settings.graceMs,
       pollIntervalMs: settings.pollIntervalMs,
       defaultTimeoutMs: settings.jobTimeoutMs,
+      onReported: watching.wake,
     });
     return running.worker;
   }
@@ -104,6 +120,7 @@ export function processFor(parts: RoleParts): Process {
   function http(waiter: Waiter, streams: EventStreams): HttpServer {
     return httpServer({
       streams,
+      metrics,
       waiter,
       db,
       inserter: inserter(db, (queues) => {
@@ -115,26 +132,29 @@ export function processFor(parts: RoleParts): Process {
       readiness: state.check,
       host: settings.host,
       port: settings.port,
-      access: access({
-        db,
-        settingsKeys: settings.apiKeys,
-        openWithoutKeys: isLoopback(settings.host),
-        callsPerMinute: {
-          enqueue: settings.enqueuePerMinute,
-          read: settings.readPerMinute,
-          manage: settings.managePerMinute,
-        },
-      }),
+      access: guard,
       version,
+    });
+  }
+
+  function keys(): Access {
+    return access({
+      db,
+      settingsKeys: settings.apiKeys,
+      openWithoutKeys: isLoopback(settings.host),
+      callsPerMinute: {
+        enqueue: settings.enqueuePerMinute,
+        read: settings.readPerMinute,
+        manage: settings.managePerMinute,
+      },
     });
   }
 
   /** A process that only works has no API, but a supervisor wants to look at it. */
   function probes(): Service[] {
     if (settings.probePort === undefined) return [];
-    return [
-      probeServer({ emit, readiness: state.check, host: settings.host, port: settings.probePort, version }),
-    ];
+    const { host, probePort: port } = settings;
+    return [probeServer({ emit, readiness: state.check, metrics, access: guard, host, port, version })];
   }
 }
 

@@ -37,6 +37,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   "@sinclair/typebox": ["config", "http", "handlers"],
   pino: ["observability"],
   "pino-pretty": ["observability"],
+  "prom-client": ["observability"],
 };
 
 const LONGEST_FILE = 200;

@@ -13,6 +13,7 @@ import { jobActionRoutes } from "./job_actions.ts";
 import { type JobParts, jobRoutes } from "./jobs.ts";
 import { keyRoutes } from "./keys.ts";
 import { listRoutes } from "./list.ts";
+import { type MetricsRouteParts, metricsRoutes } from "./metrics.ts";
 import { openApi } from "./openapi.ts";
 import { queueRoutes } from "./queues.ts";
 import { routeTable } from "./route_table.ts";
@@ -20,14 +21,15 @@ import { statsRoutes } from "./stats.ts";
 import { swaggerRoutes } from "./swagger.ts";
 import { workerRoutes } from "./workers.ts";
 
-export interface AppParts extends JobParts, EventParts, HealthParts {
+export interface AppParts extends JobParts, EventParts, HealthParts, MetricsRouteParts {
   emit: Emit;
   access: Access;
 }
 
 /** What a process without an API answers with. */
-export interface ProbeParts extends HealthParts {
+export interface ProbeParts extends HealthParts, MetricsRouteParts {
   emit: Emit;
+  access: Access;
 }
 
 /** The whole service over HTTP, not yet listening: `app.handle(request)` answers. */
@@ -40,14 +42,16 @@ export function createApp(parts: AppParts) {
   return surrounded(routes, parts.emit, auth(parts.access));
 }
 
-/** The probes alone, for a process that only works. */
+/** The probes and the metrics alone, for a process that only works. */
 export function createProbeApp(parts: ProbeParts) {
-  return surrounded(healthRoutes(parts), parts.emit);
+  const routes = new Elysia({ normalize: false }).use(healthRoutes(parts)).use(metricsRoutes(parts));
+  return surrounded(routes, parts.emit, auth(parts.access));
 }
 
 function resources(parts: AppParts) {
   return new Elysia({ normalize: false })
     .use(healthRoutes(parts))
+    .use(metricsRoutes(parts))
     .use(jobRoutes(parts))
     .use(jobActionRoutes(parts))
     .use(eventRoutes(parts))
@@ -62,15 +66,16 @@ function resources(parts: AppParts) {
 }
 
 /** Hooks come before the routes: Elysia gives a route only those that it already has. */
-function surrounded(routes: AnyElysia, emit: Emit, guard: AnyElysia = new Elysia()): AnyElysia {
+function surrounded(routes: AnyElysia, emit: Emit, guard: AnyElysia): AnyElysia {
+  const table = routeTable(routes.routes);
   return new Elysia({
     // Unknown fields are refused; Elysia would drop them in silence.
     normalize: false,
     // Else the router misreads the path behind a host of three letters.
     handler: { standardHostname: false },
   })
-    .use(exchange(emit))
-    .use(errors(emit, routeTable(routes.routes)))
+    .use(exchange(emit, table))
+    .use(errors(emit, table))
     .use(guard)
     .use(routes);
 }

@@ -10,6 +10,8 @@ import { Problem } from "./problem.ts";
 
 /** Asked by load balancers and people before they have a key; tells nothing but that the service is there. */
 const OPEN_API_PATH = "/api/health";
+/** Stands where scrapers look for it, and tells of everybody's jobs. */
+const METRICS_PATH = "/metrics";
 /** All who call from where no address is known count as one. */
 const NO_ADDRESS = "";
 
@@ -22,7 +24,7 @@ interface Caller {
 
 const callers = new WeakMap<Request, Caller>();
 
-/** Guards everything below `/api`. Runs before a route is looked for, so a stranger learns nothing of a body or a route. */
+/** Guards everything below `/api`, and the metrics. Runs before a route is looked for, so a stranger learns nothing of a body or a route. */
 export function auth({ keyring, badKeys, limits }: Access) {
   return new Elysia({ name: "auth" }).onRequest(async ({ request, server }) => {
     if (!isGuarded(pathOf(request))) return;
@@ -84,7 +86,10 @@ export function refuseUnscoped(routes: readonly InternalRoute[]): void {
 }
 
 export function isGuarded(path: string): boolean {
-  return (path === "/api" || path.startsWith("/api/")) && path !== OPEN_API_PATH;
+  return (
+    path.replace(/\/$/, "") === METRICS_PATH ||
+    ((path === "/api" || path.startsWith("/api/")) && path !== OPEN_API_PATH)
+  );
 }
 
 /** The router wraps the hooks that it is given. */

@@ -1,6 +1,7 @@
 import { Elysia } from "elysia";
 import type { Emit } from "../observability/events.ts";
 import { internal, problemResponse } from "./problem.ts";
+import type { RouteTable } from "./route_table.ts";
 
 /** What fits into a log line, a header and a URI without quoting. */
 const REQUEST_ID_PATTERN = /^[A-Za-z0-9._~-]{1,128}$/;
@@ -18,7 +19,7 @@ const SECURITY_HEADERS = {
 };
 
 /** What surrounds every request and its answer, whatever happens between them: the id, the headers, the event. */
-export function exchange(emit: Emit) {
+export function exchange(emit: Emit, routes: RouteTable) {
   return new Elysia({ name: "exchange" })
     .wrap((handle) => async (request: Request) => {
       const startedAt = performance.now();
@@ -48,6 +49,7 @@ export function exchange(emit: Emit) {
     emit("http.request", {
       method: request.method,
       path: path.slice(0, MAX_LOGGED_PATH_CHARACTERS),
+      route: routes.routeOf(path) ?? "none",
       status: response.status,
       ms,
       request_id: response.headers.get("x-request-id") ?? "",

@@ -8,21 +8,28 @@ interface Route {
 /** What the router does not tell: whether an address that it refused would have taken another method. */
 export interface RouteTable {
   missing(method: string, path: string): Problem;
+  /** The path of the route that answers this one, with its parameters by name; undefined when none does. */
+  routeOf(path: string): string | undefined;
 }
 
 export function routeTable(routes: readonly Route[]): RouteTable {
   const patterns = routes.map((route) => ({ ...route, pattern: patternOf(route.path) }));
 
   /** A fixed path comes before one with parameters, as in the router: `/api/jobs/create` is no job. */
-  function methodsAt(path: string): string[] {
+  function routesAt(path: string) {
     const matching = patterns.filter(({ pattern }) => pattern.test(path));
     const fixed = matching.filter((route) => !route.path.includes(":"));
-    const methods = new Set((fixed.length > 0 ? fixed : matching).map(({ method }) => method));
+    return fixed.length > 0 ? fixed : matching;
+  }
+
+  function methodsAt(path: string): string[] {
+    const methods = new Set(routesAt(path).map(({ method }) => method));
     if (methods.has("GET")) methods.add("HEAD");
     return [...methods].sort();
   }
 
   return {
+    routeOf: (path) => routesAt(path)[0]?.path,
     missing(method, path) {
       const methods = methodsAt(path);
       if (methods.length === 0 || methods.includes(method)) return notFound();

@@ -10,9 +10,11 @@ interface JobFields {
 
 /** Everything worth telling, with its fields as they appear in a log line. Log and metrics listen to the same events. */
 export interface Events {
-  "job.started": JobFields;
+  "job.started": JobFields & { waited_ms: number };
   "job.ended": JobFields & { outcome: Outcome; ms: number; error?: string };
   "job.retrying": JobFields & { outcome: Outcome; ms: number; retry_in_ms: number; error?: string };
+  /** Somebody else has ended the attempt while it ran: it was cancelled, or its lease was lost. */
+  "job.broken_off": JobFields & { outcome: "cancelled" | "lost"; ms: number };
   /** The ending came too late: the attempt had been ended by somebody else, and the handler's work is dropped. */
   "job.ending_lost": JobFields & { outcome: Outcome };
   /** What the attempt told was too much, too large or not writable. */
@@ -30,7 +32,15 @@ export interface Events {
   "notifications.degraded": { reason: string };
   "database.migrated": { applied: string };
   "database.embedded": { data_dir: string; ms: number };
-  "http.request": { method: string; path: string; status: number; ms: number; request_id: string };
+  /** `route` is the path as the service knows it (`/api/jobs/:id`); `none` where it leads nowhere. */
+  "http.request": {
+    method: string;
+    path: string;
+    route: string;
+    status: number;
+    ms: number;
+    request_id: string;
+  };
   "process.started": { role: string; version: string };
   "process.stopping": { signal: string };
   "process.stopped": { ms: number };

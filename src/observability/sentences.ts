@@ -1,3 +1,4 @@
+import type { Outcome } from "../job/outcome.ts";
 import type { EventName, Events } from "./events.ts";
 
 /** From the least to the most important. */
@@ -12,6 +13,7 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   "job.started": ["info", (job) => `${job.kind} started, attempt ${job.attempt}`],
   "job.ended": [ending, (job) => `${job.kind} ${job.outcome} after ${ms(job.ms)}`],
   "job.retrying": [ending, (job) => `${job.kind} ${job.outcome}, next attempt in ${ms(job.retry_in_ms)}`],
+  "job.broken_off": [ending, (job) => `${job.kind} was ${job.outcome} after ${job.ms} ms`],
   "job.ending_lost": [
     "warn",
     (job) => `${job.kind} ended too late: somebody else had ended attempt ${job.attempt}`,
@@ -53,7 +55,7 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
 };
 
 /** Failures are an operator's business; what was stopped, snoozed or cancelled was somebody's wish. */
-function ending({ outcome }: Events["job.ended"]): Level {
+function ending({ outcome }: { outcome: Outcome }): Level {
   return outcome === "failed" || outcome === "lost" ? "warn" : "info";
 }
 

@@ -132,7 +132,8 @@ export function pool(parts: PoolParts): Pool {
       attempt: job.attempt,
       worker_id: workerId,
     };
-    emit("job.started", fields);
+    emit("job.started", { ...fields, waited_ms: Math.round(job.waitedMs) });
+    const startedMs = performance.now();
     const report = reports.open(job);
     const ending = await runJob({
       job,
@@ -145,6 +146,9 @@ export function pool(parts: PoolParts): Pool {
     if (ending) {
       averageRunMs = averaged(averageRunMs, ending.ranMs);
       emitEnding(fields, ending);
+    } else {
+      const outcome = controller.signal.reason as "cancelled" | "lost";
+      emit("job.broken_off", { ...fields, outcome, ms: Math.round(performance.now() - startedMs) });
     }
     const told = report.close();
     if (told) await told;
@@ -156,7 +160,10 @@ export function pool(parts: PoolParts): Pool {
     endings.handIn(job, ending);
   }
 
-  function emitEnding(fields: Events["job.started"], { outcome, ranMs, retryAfterMs, error }: Ending) {
+  function emitEnding(
+    fields: Omit<Events["job.ended"], "outcome" | "ms">,
+    { outcome, ranMs, retryAfterMs, error }: Ending,
+  ) {
     const told = {
       ...fields,
       outcome,

@@ -55,6 +55,7 @@ export function testParts() {
     },
     emit: (name, fields) => told.push({ name, fields: { ...fields } }),
     streams: eventStreams({ db: UNTOUCHED, emit: () => {} }),
+    metrics: { text: async () => "" },
     waiter: { name: "waiter", ended: async () => {}, start: async () => {}, stop: async () => {} },
     checkPayload: () => [],
     readiness: async () => ({ ready: true, checks: { database: { ok: true } } }),

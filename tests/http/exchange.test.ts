@@ -64,6 +64,7 @@ describe("the event of a request", () => {
         fields: {
           method: "DELETE",
           path: "/api/jobs/create",
+          route: "/api/jobs/create",
           status: 405,
           ms: expect.any(Number),
           request_id: response.headers.get("x-request-id"),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { createProbeApp } from "../../src/http/app.ts";
-import { problemOf, request, testApp } from "./client.ts";
+import { problemOf, request, testAccess, testApp } from "./client.ts";
 
 describe("probes", () => {
   test.each(["/api/health", "/livez"])("%s answers from memory", async (path) => {
@@ -51,8 +51,10 @@ describe("probes", () => {
       emit: () => {},
       version: "1.2.3",
       readiness: async () => ({ ready: true, checks: {} }),
+      metrics: { text: async () => "" },
+      access: testAccess(),
     });
-    for (const path of ["/api/health", "/livez", "/readyz"])
+    for (const path of ["/api/health", "/livez", "/readyz", "/metrics"])
       expect((await request(app, "GET", path)).status).toBe(200);
     for (const path of ["/", "/swagger", "/openapi.json", "/api/jobs/create"])
       await problemOf(await request(app, "GET", path), 404);

@@ -71,6 +71,7 @@ const TABLE: Record<string, Row> = {
   },
   "GET /api/workers": { scope: "jobs:read", foreigner: "everybody" },
   "GET /api/stats": { scope: "jobs:read", foreigner: "everybody" },
+  "GET /metrics": { scope: "jobs:read", foreigner: "everybody" },
   "GET /api/keys": { scope: "admin", foreigner: "everybody" },
   "POST /api/keys": {
     scope: "admin",

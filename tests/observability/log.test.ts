@@ -34,7 +34,7 @@ test("an event is one JSON object on one line, with its time, level, name, field
 });
 
 test("durations are told without the noise of the clock", () => {
-  const request = { method: "GET", path: "/", status: 200, request_id: "1" };
+  const request = { method: "GET", path: "/", route: "/", status: 200, request_id: "1" };
   const lines = written((emit) => {
     for (const ms of [34.76052699999997, 0.4449999999, 12]) emit("http.request", { ...request, ms });
   });
@@ -48,7 +48,7 @@ test("durations are told without the noise of the clock", () => {
 test("what matters less than the level is not written", () => {
   const lines = written(
     (emit) => {
-      emit("job.started", JOB);
+      emit("job.started", { ...JOB, waited_ms: 3 });
       emit("job.ended", { ...JOB, outcome: "failed", ms: 1, error: "no" });
       emit("request.failed", { request_id: "1", error: new Error("no") });
     },
@@ -61,7 +61,7 @@ test("what matters less than the level is not written", () => {
 });
 
 test("probes are whispered, requests are told, failures are said aloud", () => {
-  const request = { method: "GET", ms: 1, request_id: "1" };
+  const request = { method: "GET", route: "/", ms: 1, request_id: "1" };
   const levels = written(
     (emit) => {
       emit("http.request", { ...request, path: "/livez", status: 200 });
@@ -203,7 +203,7 @@ describe("errors", () => {
 });
 
 describe("for people", () => {
-  const started = (emit: Emit) => emit("job.started", JOB);
+  const started = (emit: Emit) => emit("job.started", { ...JOB, waited_ms: 3 });
 
   test("auto is pretty on a terminal and JSON elsewhere", () => {
     expect(writtenText(started, { format: "auto", isTerminal: true })).toMatch(

@@ -39,6 +39,7 @@ describe("a running job that is cancelled", () => {
       { attempt: 1, outcome: "cancelled", workerId: worker.id, result: null },
     ]);
     expect(worker.of("job.ended")).toEqual([]);
+    expect(worker.of("job.broken_off")).toMatchObject([{ job_id: job!.id, outcome: "cancelled" }]);
   });
 
   test("hears of it by the next beat where notifications get lost", async () => {

@@ -123,7 +123,9 @@ describe("a pool", () => {
     await worker.heard("job.ended");
     const fields = { job_id: fine!.id, kind: "ai_agent", queue: "default", worker_id: worker.id };
     const ms = expect.any(Number);
-    expect(worker.of("job.started")).toEqual([1, 2].map((attempt) => ({ ...fields, attempt })));
+    expect(worker.of("job.started")).toEqual(
+      [1, 2].map((attempt) => ({ ...fields, attempt, waited_ms: expect.any(Number) })),
+    );
     expect(worker.of("job.retrying")).toEqual([
       { ...fields, attempt: 1, outcome: "failed", ms, retry_in_ms: 0, error: "Error: not yet" },
     ]);
