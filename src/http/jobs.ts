@@ -32,6 +32,11 @@ export interface JobParts {
   checkPayload: CheckPayload;
 }
 
+type Answering = Pick<Context, "request" | "server" | "set">;
+
+/** For the answer after a wait. */
+const SILENCE_AFTER_WAIT_S = 30;
+
 const CreatedJob = answered(
   { job_id: uuid("The job's id.") },
   { $id: "CreatedJob", description: "The job is committed." },
@@ -57,8 +62,12 @@ export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
     return id;
   }
 
-  async function waitFor(id: string, { seconds, wished }: Wait, set: Context["set"]): Promise<void> {
-    if (seconds > 0) await waiter.ended(id, seconds * 1000);
+  async function waitFor(id: string, { seconds, wished }: Wait, { request, server, set }: Answering) {
+    if (seconds > 0) {
+      // Else a connection on which nothing happens would be closed in the middle of it.
+      server?.timeout(request, seconds + SILENCE_AFTER_WAIT_S);
+      await waiter.ended(id, seconds * 1000, request.signal);
+    }
     if (wished) set.headers["preference-applied"] = `wait=${seconds}`;
   }
 
@@ -80,17 +89,18 @@ export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
       })
       .post(
         "",
-        async ({ request, set }) => {
+        async ({ request, server, set }) => {
           const wait = readWait(request);
           const id = await create({ request, set });
-          await waitFor(id, wait, set);
+          await waitFor(id, wait, { request, server, set });
           return jobAnswer(db, id, principalOf(request));
         },
         {
           beforeHandle: needs("jobs:write"),
           parse: "none",
           body: "NewJob",
-          response: { 201: "Job", ...refusals },
+          // Not there: a job that was deleted before the same request came once more, or while it was waited for.
+          response: { 201: "Job", ...refusals, ...problems(404) },
           detail: {
             operationId: "createJobAndWait",
             summary: "Create a job and read it",
@@ -101,11 +111,11 @@ export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
       )
       .get(
         "/:id",
-        async ({ params, request, set }) => {
+        async ({ params, request, server, set }) => {
           const wait = readWait(request);
           const principal = principalOf(request);
           if (wait.seconds > 0) await jobAnswer(db, params.id, principal); // nobody waits for what is not there, or not theirs
-          await waitFor(params.id, wait, set);
+          await waitFor(params.id, wait, { request, server, set });
           return jobAnswer(db, params.id, principal, request.headers.get("if-none-match"));
         },
         {

@@ -5,8 +5,8 @@ import type { Emit } from "../observability/events.ts";
 import { readEnded } from "../queue/read_ended.ts";
 
 export interface Waiter extends Service {
-  /** Resolves when the job has ended, when the time is over, or when the service stops. */
-  ended(jobId: string, timeoutMs: number): Promise<void>;
+  /** Resolves when the job has ended, when the time is over, when nobody waits any more, or when the service stops. */
+  ended(jobId: string, timeoutMs: number, gone: AbortSignal): Promise<void>;
 }
 
 /** One statement for everybody who waits; a result is seen this much later at most. */
@@ -34,23 +34,24 @@ export function waiter(db: Database, emit: Emit): Waiter {
 
   return {
     name: "waiter",
-    async ended(jobId, timeoutMs) {
-      if (stopped) return;
+    async ended(jobId, timeoutMs, gone) {
+      if (stopped || gone.aborted) return;
       const { promise, resolve } = Promise.withResolvers<void>();
-      const resolvers = waiting.get(jobId) ?? new Set();
-      waiting.set(jobId, resolvers.add(resolve));
+      const waiters = waiting.get(jobId) ?? new Set();
+      waiting.set(jobId, waiters.add(resolve));
       looking.wake();
       const timer = setTimeout(resolve, timeoutMs);
+      gone.addEventListener("abort", () => resolve(), { once: true });
       await promise;
       clearTimeout(timer);
-      resolvers.delete(resolve);
-      if (resolvers.size === 0) waiting.delete(jobId);
+      waiters.delete(resolve);
+      if (waiters.size === 0 && waiting.get(jobId) === waiters) waiting.delete(jobId);
     },
     start: () => looking.start(),
     async stop() {
       stopped = true;
-      await looking.stop();
       for (const id of [...waiting.keys()]) release(id);
+      await looking.stop();
     },
   };
 }
