@@ -29,12 +29,12 @@ export function metricsRoutes({ metrics }: MetricsRouteParts) {
       async () => new Response(await metrics.text(), { headers: { "content-type": METRICS_TYPE } }),
       {
         beforeHandle: [needs("jobs:read"), unbound],
-        response: { 200: "MetricsText", ...problems(401, 403, 429, 500) },
+        response: { 200: "MetricsText", ...problems(401, 403, 429, 500, 503) },
         detail: {
           operationId: "getMetrics",
           summary: "Numbers for Prometheus",
           description:
-            "Counts and times of this process, and how many jobs wait and run in the whole service. Answers also while the database is away, and says so.",
+            "Counts and times of this process, and how many jobs wait and run in the whole service. Answers a key of the settings also while the database, which knows the other keys, is away.",
         },
       },
     );
