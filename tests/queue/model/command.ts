@@ -31,8 +31,20 @@ export function pickWorker(model: Model, { worker }: { worker: number }): ModelW
   return model.workers[worker % model.workers.length]!;
 }
 
+/** One that believes to hold something, if there is any. */
+export function pickHolder(model: Model, { worker }: { worker: number }): ModelWorker {
+  const holders = model.workers.filter(({ memory }) => memory.length > 0);
+  return holders[worker % holders.length] ?? pickWorker(model, { worker });
+}
+
 export function pickJob(model: Model, { job }: { job: number }): ModelJob {
   return model.jobs[job % model.jobs.length]!;
+}
+
+/** Mostly one that has ended, if there is any. */
+export function pickFinal(model: Model, { job }: { job: number }): ModelJob {
+  const final = model.jobs.filter((job) => job.final);
+  return final.length > 0 && job % 4 > 0 ? final[job % final.length]! : pickJob(model, { job });
 }
 
 /** A subset by the bits of a number; everything when that would be nothing. */

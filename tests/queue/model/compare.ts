@@ -16,7 +16,13 @@ interface JobFacts {
  * attempts are numbered without a gap and ended once each, and that the view derives its state from that.
  */
 export async function compare(db: Database, model: Model): Promise<void> {
-  const [jobs, leases, tallies] = await Promise.all([jobFacts(db), leaseFacts(db), tallyFacts(db)]);
+  const [jobs, leases, tallies, strays] = await Promise.all([
+    jobFacts(db),
+    leaseFacts(db),
+    tallyFacts(db),
+    strayFacts(db),
+  ]);
+  expect(strays).toEqual([]);
   expect(jobs).toEqual(model.jobs.map((job) => expectedFacts(model, job)).toSorted(byId));
   expect(leases).toEqual(
     [...model.leases.values()]
@@ -70,6 +76,17 @@ async function jobFacts(db: Database): Promise<JobFacts[]> {
     order by jobs.id`,
   );
   return rows.map((row) => ({ ...row }));
+}
+
+/** What is left of jobs that are not there any more. */
+async function strayFacts(db: Database): Promise<string[]> {
+  const rows = await db.run(
+    (sql) => sql<{ id: string }[]>`
+    select id
+    from (select job_id from jobsvc.attempts union all select unnest(job_ids) from jobsvc.ready) trace (id)
+    where not exists (select from jobsvc.jobs where jobs.id = trace.id)`,
+  );
+  return rows.map(({ id }) => id);
 }
 
 async function leaseFacts(db: Database) {

@@ -4,8 +4,8 @@ import type { JobState } from "../../../src/job/states.ts";
 import type { WorkerIdentity } from "../../../src/queue/beat.ts";
 import type { End } from "../../../src/queue/end.ts";
 
-/** Long against the seconds that a run takes, so that real time never decides anything; steps of time are minutes. */
-export const TTL_MS = 3_600_000;
+/** Long, so that most of what happens happens to the living; steps of time are minutes, so that real time decides nothing. */
+export const TTL_MS = 600 * 60_000;
 export const MAX_LOSSES = 3;
 
 export interface ModelJob {
@@ -15,6 +15,7 @@ export interface ModelJob {
   /** How each attempt ended, in order. */
   history: Outcome[];
   final: boolean;
+  createdMs: number;
   /** While it waits: when it is due. */
   dueMs: number;
   /** The lease that holds its next attempt. */
@@ -44,7 +45,7 @@ export interface ModelWorker {
 /** What the queue should do, in plain objects: no SQL, no races, and no time but the one that is let pass. */
 export class Model {
   nowMs = 0;
-  readonly jobs: ModelJob[] = [];
+  jobs: ModelJob[] = [];
   readonly leases = new Map<string, ModelLease>();
   readonly workers: ModelWorker[];
   lastInsert: NewJob[] = [];
@@ -55,13 +56,15 @@ export class Model {
 
   insert(job: NewJob, delayMs: number) {
     const { id, priority, maxAttempts } = job;
-    const dueMs = this.nowMs + Math.max(0, delayMs);
+    const createdMs = this.nowMs;
+    const dueMs = createdMs + Math.max(0, delayMs);
     this.jobs.push({
       id,
       priority,
       maxAttempts,
       history: [],
       final: false,
+      createdMs,
       dueMs,
       lease: null,
       failures: 0,
@@ -69,10 +72,15 @@ export class Model {
     });
   }
 
-  job(id: string): ModelJob {
-    const job = this.jobs.find((job) => job.id === id);
-    if (!job) throw new Error(`the model knows no job ${id}`);
-    return job;
+  /** Undefined once it has been deleted; a worker may remember it all the same. */
+  job(id: string): ModelJob | undefined {
+    return this.jobs.find((job) => job.id === id);
+  }
+
+  delete(deleted: ModelJob) {
+    this.jobs = this.jobs.filter((job) => job !== deleted);
+    this.lastInsert = this.lastInsert.filter(({ id }) => id !== deleted.id);
+    deleted.history = [];
   }
 
   isAlive(worker: ModelWorker): boolean {
@@ -86,7 +94,7 @@ export class Model {
 
   take(worker: ModelWorker, taken: readonly TakenJob[]) {
     for (const { id, leaseId, attempt, losses } of taken) {
-      const job = this.job(id);
+      const job = this.job(id)!;
       job.lease = leaseId;
       const lease = this.leases.get(leaseId);
       if (lease) lease.jobs.push(job);
@@ -105,7 +113,7 @@ export class Model {
 
   isOpen(id: string, attempt: number): boolean {
     const job = this.job(id);
-    return !job.final && attempt === job.history.length + 1;
+    return job !== undefined && !job.final && attempt === job.history.length + 1;
   }
 
   /** Ends the next attempt of a job; `retryAfterMs` null ends the job with it. */

@@ -1,12 +1,14 @@
 import { expect } from "bun:test";
 import type { Database } from "../../../src/db/connect.ts";
 import { cancelJob } from "../../../src/queue/cancel.ts";
+import { changeJob } from "../../../src/queue/change.ts";
+import { deleteJob } from "../../../src/queue/delete.ts";
 import { insertJobs } from "../../../src/queue/insert.ts";
 import { rescueJobs } from "../../../src/queue/rescue.ts";
 import { retryJob } from "../../../src/queue/retry.ts";
 import { newJob, passTime } from "../../support/factory.ts";
 import { ids } from "../../support/facts.ts";
-import { type Happening, pickJob } from "./command.ts";
+import { type Happening, pickFinal, pickJob } from "./command.ts";
 import { MAX_LOSSES, type Model } from "./model.ts";
 
 /** What clients, operators, other nodes and the clock do. */
@@ -45,7 +47,7 @@ export const retry: Happening<{ job: number }> = {
   name: "operator's retry",
   canHappen: hasJobs,
   async happen(model, db, picks) {
-    const job = pickJob(model, picks);
+    const job = pickFinal(model, picks);
     expect(await retryJob(db, job.id)).toBe(job.final ? "retried" : "not_final");
     if (!job.final) return;
     const failed = job.history.filter((outcome) => outcome === "failed").length;
@@ -53,6 +55,35 @@ export const retry: Happening<{ job: number }> = {
     job.dueMs = model.nowMs;
     job.failures = Math.min(failed, job.maxAttempts - 1);
     job.losses = 0;
+  },
+};
+
+/** What is deleted may still be in a lease, and in the memory of a worker. */
+export const remove: Happening<{ job: number }> = {
+  name: "delete",
+  canHappen: hasJobs,
+  async happen(model, db, picks) {
+    const job = pickFinal(model, picks);
+    expect(await deleteJob(db, job.id)).toBe(job.final ? "deleted" : "not_final");
+    if (job.final) model.delete(job);
+  },
+};
+
+/** A delay of zero means as soon as possible, and none that the time stays as it is. */
+export const change: Happening<{ job: number; priority: number; delayMs: number | null }> = {
+  name: "change",
+  canHappen: hasJobs,
+  async happen(model, db, { priority, delayMs, ...picks }) {
+    const job = pickJob(model, picks);
+    const waits = !job.final && !job.lease;
+    const scheduledAt = delayMs ? new Date(Date.now() + delayMs) : null;
+    const answer = await changeJob(db, job.id, { priority, ...(delayMs !== null && { scheduledAt }) });
+    expect(answer).toBe(waits ? "changed" : "not_waiting");
+    if (!waits) return;
+    job.priority = priority;
+    if (delayMs === null) return;
+    const earliestMs = job.history.length === 0 ? job.createdMs : model.nowMs;
+    job.dueMs = delayMs === 0 ? earliestMs : Math.max(model.nowMs + delayMs, earliestMs);
   },
 };
 

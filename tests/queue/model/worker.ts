@@ -7,7 +7,7 @@ import { type End, endAttempts } from "../../../src/queue/end.ts";
 import { releaseJobs } from "../../../src/queue/release.ts";
 import { rescueJobs } from "../../../src/queue/rescue.ts";
 import { ending, expire, take as takeAs } from "../../support/factory.ts";
-import { type Happening, pickSome, pickWorker } from "./command.ts";
+import { type Happening, pickHolder, pickSome, pickWorker } from "./command.ts";
 import { MAX_LOSSES, type Model, type ModelWorker, TTL_MS } from "./model.ts";
 import { letPass } from "./outside.ts";
 
@@ -17,7 +17,7 @@ interface Worker {
   worker: number;
 }
 
-const hasMemory = (model: Model, picks: Worker) => pickWorker(model, picks).memory.length > 0;
+const someHold = (model: Model) => model.workers.some(({ memory }) => memory.length > 0);
 
 /** Real time blurs the order of what became due within this much of each other. */
 const BLUR_MS = 30_000;
@@ -51,9 +51,9 @@ export const take: Happening<Worker & { limit: number }> = {
 /** Also by a worker that has long been taken for dead: then some or all of it counts for nothing. */
 export const end: Happening<Worker & { some: number; outcome: Outcome; retryAfterMs: number | null }> = {
   name: "end",
-  canHappen: hasMemory,
+  canHappen: someHold,
   async happen(model, db, { some, outcome, retryAfterMs, ...picks }) {
-    const worker = pickWorker(model, picks);
+    const worker = pickHolder(model, picks);
     const jobs = pickSome(worker.memory, some);
     const call = endOf(worker, jobs, outcome, retryAfterMs);
     const ended = await endAttempts(db, call);
@@ -89,7 +89,7 @@ function applyEnd(
 ) {
   for (const { jobId, attempt, outcome, retryAfterMs, failures, losses } of call.endings) {
     if (counting.some((job) => job.id === jobId && job.attempt === attempt))
-      model.end(model.job(jobId), outcome, retryAfterMs, { failures, losses });
+      model.end(model.job(jobId)!, outcome, retryAfterMs, { failures, losses });
   }
   for (const lease of call.doneLeases) model.leases.delete(lease);
   worker.memory = worker.memory.filter((job) => !jobs.includes(job));
@@ -106,25 +106,26 @@ export const endAgain: Happening<Worker> = {
 
 export const endMeetsCancel: Happening<Worker & { some: number }> = {
   name: "end meets cancel",
-  canHappen: hasMemory,
+  canHappen: someHold,
   async happen(model, db, { some, ...picks }) {
-    const worker = pickWorker(model, picks);
+    const worker = pickHolder(model, picks);
     const job = worker.memory[some % worker.memory.length]!;
     const call = endOf(worker, [job], "completed", null);
     const [ended, answer] = await Promise.all([endAttempts(db, call), cancelJob(db, job.id)]);
-    const wasFinal = model.job(job.id).final;
+    const known = model.job(job.id);
     if (!model.isOpen(job.id, job.attempt)) expect(ended).toEqual([]);
-    expect(answer).toBe(wasFinal || ended.length > 0 ? "already_final" : "cancelled");
+    if (!known) expect(answer).toBe("not_found");
+    else expect(answer).toBe(known.final || ended.length > 0 ? "already_final" : "cancelled");
     applyEnd(model, worker, call, [job], ended.length > 0 ? [job] : []);
-    if (answer === "cancelled") model.end(model.job(job.id), "cancelled", null);
+    if (known && answer === "cancelled") model.end(known, "cancelled", null);
   },
 };
 
 export const endMeetsRescue: Happening<Worker> = {
   name: "a worker ends all that it has while it is taken for dead",
-  canHappen: hasMemory,
+  canHappen: someHold,
   async happen(model, db, picks) {
-    const worker = pickWorker(model, picks);
+    const worker = pickHolder(model, picks);
     await expire(db, worker.identity);
     worker.expiresMs = model.nowMs;
     const jobs = [...worker.memory];
@@ -155,9 +156,9 @@ export const die: Happening<Worker> = {
 /** An ending that could never be written: the process goes on, and does not know the jobs any more. */
 export const forget: Happening<Worker> = {
   name: "forget",
-  canHappen: hasMemory,
+  canHappen: someHold,
   async happen(model, _, picks) {
-    pickWorker(model, picks).memory = [];
+    pickHolder(model, picks).memory = [];
   },
 };
 
