@@ -47,21 +47,22 @@ export function processFor(parts: RoleParts): Process {
     connections: settings.databaseConnections,
     prepare: settings.databasePrepare,
   });
+  const kinds = registry([
+    aiAgent({ durationMs: settings.aiAgentSimulationMs }),
+    clientAgent({ durationMs: settings.clientAgentSimulationMs }),
+  ]);
   const works = settings.role !== "api";
   const metrics = createMetrics({
     version,
     role: settings.role,
-    queues: works ? settings.queues : [],
+    works: works ? { kinds: kinds.kinds, queues: settings.queues } : { kinds: [], queues: [] },
     connections: settings.databaseConnections,
+    openStreams: () => watching.size,
     readQueues: () => readQueues(db),
   });
   const db = observed(pool, metrics.statements);
   const emit = both(parts.emit, metrics.emit);
   const announce = announcer(db, (error) => emit("step.failed", { step: "announce", error }));
-  const kinds = registry([
-    aiAgent({ durationMs: settings.aiAgentSimulationMs }),
-    clientAgent({ durationMs: settings.clientAgentSimulationMs }),
-  ]);
 
   const running: { worker?: WorkerService } = {};
   const state = readiness(db, running);

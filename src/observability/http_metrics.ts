@@ -1,4 +1,4 @@
-import { Counter, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Listeners } from "./listeners.ts";
 
 /** From memory to a request that waited for its job for a minute. */
@@ -8,7 +8,7 @@ const BUCKETS_S = [0.001, 0.005, 0.025, 0.1, 0.25, 1, 5, 30, 60];
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 
 /** Requests but for probes. A stream counts with the time until it began. */
-export function httpMetrics(registry: Registry): Listeners {
+export function httpMetrics(registry: Registry, openStreams: () => number): Listeners {
   const labelNames = ["method", "route", "status"] as const;
   const requests = new Counter({
     name: "jobsvc_http_requests_total",
@@ -22,6 +22,14 @@ export function httpMetrics(registry: Registry): Listeners {
     labelNames,
     buckets: BUCKETS_S,
     registers: [registry],
+  });
+  new Gauge({
+    name: "jobsvc_event_streams",
+    help: "Streams of events that are open.",
+    registers: [registry],
+    collect() {
+      this.set(openStreams());
+    },
   });
   return {
     "http.request"({ method, route, status, ms }) {

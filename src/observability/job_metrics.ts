@@ -8,13 +8,14 @@ const WAIT_BUCKETS_S = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200]
 /** From a row that is changed to an agent that thinks for half an hour. */
 const RUN_BUCKETS_S = [0.005, 0.025, 0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 1_800];
 
-export interface QueueSlots {
-  name: string;
-  slots: number;
+/** What the worker of a process is there for; nothing at all where there is none. */
+export interface Works {
+  kinds: readonly string[];
+  queues: readonly { name: string; slots: number }[];
 }
 
 /** What the worker of this process does. */
-export function jobMetrics(registry: Registry, queues: readonly QueueSlots[]): Listeners {
+export function jobMetrics(registry: Registry, { kinds, queues }: Works): Listeners {
   const registers = [registry];
   const lane = ["kind", "queue"] as const;
   const labelsOf = laneLabels();
@@ -72,6 +73,11 @@ export function jobMetrics(registry: Registry, queues: readonly QueueSlots[]): L
   for (const { name, slots: count } of queues) {
     slots.set({ queue: name }, count);
     inUse.set({ queue: name }, 0);
+    // A series that begins with its first loss would hide that loss from whoever looks at differences.
+    for (const kind of kinds) {
+      started.inc(labelsOf(kind, name), 0);
+      lost.inc(labelsOf(kind, name), 0);
+    }
   }
 
   function end({ kind, queue, outcome, ms }: Events["job.ended"]) {

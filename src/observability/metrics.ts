@@ -2,7 +2,7 @@ import { Registry } from "prom-client";
 import { databaseMetrics, type StatementMetrics } from "./database_metrics.ts";
 import type { Emit } from "./events.ts";
 import { httpMetrics } from "./http_metrics.ts";
-import { jobMetrics, type QueueSlots } from "./job_metrics.ts";
+import { jobMetrics, type Works } from "./job_metrics.ts";
 import { emitTo } from "./listeners.ts";
 import { processMetrics } from "./process_metrics.ts";
 import { type QueueState, queueMetrics } from "./queue_metrics.ts";
@@ -11,10 +11,11 @@ import { troubleMetrics } from "./trouble_metrics.ts";
 export interface MetricsParts {
   version: string;
   role: string;
-  /** The slots of this process; none where it runs no jobs. */
-  queues: readonly QueueSlots[];
+  works: Works;
   /** Of the pool to the database. */
   connections: number;
+  /** How many clients watch jobs here. */
+  openStreams: () => number;
   readQueues: () => Promise<readonly QueueState[]>;
 }
 
@@ -33,12 +34,16 @@ export const METRICS_TYPE = Registry.PROMETHEUS_CONTENT_TYPE;
  * All numbers about this process and its view of the service. Not in the library's global registry, so that two
  * services in one process, as in tests, do not add up.
  */
-export function createMetrics({ version, role, queues, connections, readQueues }: MetricsParts): Metrics {
+export function createMetrics(parts: MetricsParts): Metrics {
   const registry = new Registry();
-  processMetrics(registry, { version, role });
-  const emit = emitTo([jobMetrics(registry, queues), troubleMetrics(registry), httpMetrics(registry)]);
-  const statements = databaseMetrics(registry, connections);
-  const lookAtQueues = queueMetrics(registry, readQueues);
+  processMetrics(registry, parts);
+  const emit = emitTo([
+    jobMetrics(registry, parts.works),
+    troubleMetrics(registry),
+    httpMetrics(registry, parts.openStreams),
+  ]);
+  const statements = databaseMetrics(registry, parts.connections);
+  const lookAtQueues = queueMetrics(registry, parts.readQueues);
   return {
     emit,
     statements,

@@ -8,14 +8,17 @@ const NS_PER_S = 1e9;
 const US_PER_S = 1e6;
 
 /** The process as the system sees it. The library's own set is made for Node: most of it means nothing here. */
-export function processMetrics(registry: Registry, build: { version: string; role: string }): void {
+export function processMetrics(
+  registry: Registry,
+  { version, role }: { version: string; role: string },
+): void {
   const registers = [registry];
   new Gauge({
     name: "jobsvc_build_info",
     help: "Always 1; the labels say what runs.",
     labelNames: ["version", "role", "bun"],
     registers,
-  }).set({ ...build, bun: Bun.version }, 1);
+  }).set({ version, role, bun: Bun.version }, 1);
 
   new Gauge({
     name: "process_resident_memory_bytes",
