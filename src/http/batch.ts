@@ -63,7 +63,7 @@ export function batchRoutes({ db, inserter, checkPayload }: BatchParts) {
         beforeHandle: needs("jobs:write"),
         parse: "none",
         body: "Batch",
-        response: { 201: "CreatedBatch", ...problems(400, 401, 403, 409, 413, 415, 422, 429, 500, 503) },
+        response: { 201: "CreatedBatch", ...problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503) },
         detail: {
           operationId: "createJobs",
           "x-body-type": NDJSON_TYPE,

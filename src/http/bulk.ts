@@ -93,7 +93,7 @@ function route({ operationId, summary }: BulkAction) {
     beforeHandle: needs("jobs:manage"),
     parse: "none" as const,
     body: "Bulk" as const,
-    response: { 200: "BulkDone" as const, ...problems(400, 401, 403, 413, 415, 422, 429, 500, 503) },
+    response: { 200: "BulkDone" as const, ...problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503) },
     detail: {
       operationId,
       summary,

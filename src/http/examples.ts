@@ -144,6 +144,7 @@ const PROBLEMS: Record<ProblemKind, [detail: string, parts?: ProblemParts]> = {
   forbidden: ["this API key lacks the scope jobs:manage", { more: { scope: "jobs:manage" } }],
   not_found: ["there is nothing at this address"],
   method_not_allowed: ["this address takes GET, HEAD"],
+  too_slow: ["the body must be here within 25 seconds"],
   already_final: ["the job is completed already"],
   not_final: ["the job is running"],
   not_waiting: ["the job is running"],

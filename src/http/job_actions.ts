@@ -113,7 +113,7 @@ export function jobActionRoutes({ db }: { db: Database }) {
         parse: "none",
         params: JobId,
         body: "JobChange",
-        response: { 200: "Job", ...problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 503) },
+        response: { 200: "Job", ...problems(400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503) },
         detail: {
           operationId: "changeJob",
           "x-conflict": "not_waiting",

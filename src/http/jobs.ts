@@ -43,7 +43,7 @@ const CreatedJob = answered(
 );
 
 /** What creating a job can be refused for. */
-const refusals = problems(400, 401, 403, 409, 413, 415, 422, 429, 500, 503);
+const refusals = problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503);
 
 export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
   const once = insertOnce({ db, inserter });

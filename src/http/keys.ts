@@ -36,7 +36,7 @@ export function keyRoutes({ db }: { db: Database }) {
         beforeHandle: [needs("admin"), unbound],
         parse: "none",
         body: "NewApiKey",
-        response: { 201: "CreatedApiKey", ...problems(400, 401, 403, 413, 415, 422, 429, 500, 503) },
+        response: { 201: "CreatedApiKey", ...problems(400, 401, 403, 408, 413, 415, 422, 429, 500, 503) },
         detail: {
           operationId: "createKey",
           summary: "Make an API key",

@@ -11,6 +11,7 @@ const KINDS = {
   forbidden: { status: 403, title: "This API key may not do that" },
   not_found: { status: 404, title: "There is nothing here" },
   method_not_allowed: { status: 405, title: "This address does not take that method" },
+  too_slow: { status: 408, title: "The request came too slowly" },
   already_final: { status: 409, title: "The job has already ended" },
   not_final: { status: 409, title: "The job has not ended" },
   not_waiting: { status: 409, title: "The job does not wait" },

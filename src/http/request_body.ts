@@ -5,6 +5,9 @@ import { Problem } from "./problem.ts";
 /** Deep enough for every honest document; what walks a value recursively is safe far beyond it. */
 export const MAX_DEPTH = 64;
 
+/** For a whole body, however steadily it drips. The server gives up on a client soon after, and without a word. */
+const DEADLINE_MS = 25_000;
+
 export interface JsonBody {
   /** As it was sent. */
   text: string;
@@ -61,11 +64,16 @@ function isUtf8OrNoCharset(parameter: string): boolean {
 }
 
 async function readBytes(request: Request, maxBytes: number): Promise<Uint8Array> {
+  const { promise: tooLate, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(tooSlow()), DEADLINE_MS);
+  const reading = hasKnownLength(request.headers) ? request.bytes() : readUpTo(maxBytes, request.body);
   try {
-    return hasKnownLength(request.headers) ? await request.bytes() : await readUpTo(maxBytes, request.body);
+    return await Promise.race([reading, tooLate]);
   } catch (error) {
     if (error instanceof Problem) throw error;
     throw new Problem("malformed", "the body ended before it was complete");
+  } finally {
+    clearTimeout(timer);
   }
 }
 
@@ -83,6 +91,13 @@ async function readUpTo(maxBytes: number, body: ReadableStream<Uint8Array> | nul
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
+}
+
+/** The connection goes with it, for the rest of the body stands before the next request. */
+function tooSlow(): Problem {
+  return new Problem("too_slow", `the body must be here within ${DEADLINE_MS / 1_000} seconds`, {
+    headers: { connection: "close" },
+  });
 }
 
 function tooLarge(maxBytes: number): Problem {

@@ -7,10 +7,10 @@ import { recorder } from "../support/events.ts";
 import { working } from "../support/factory.ts";
 import { clear } from "../support/facts.ts";
 import { line } from "../support/lines.ts";
+import { blocksOf, brief, eventsOf, next } from "../support/sse.ts";
 import { until } from "../support/until.ts";
 import { problemOf, testParts } from "./client.ts";
 import { keyedApp, newKey } from "./keyed.ts";
-import { blocksOf, brief, eventsOf, next } from "./sse.ts";
 
 const db = await testDatabase();
 

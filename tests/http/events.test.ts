@@ -9,9 +9,9 @@ import { testDatabase } from "../support/database.ts";
 import { end, insertNew, passTime, registered, take, working } from "../support/factory.ts";
 import { clear } from "../support/facts.ts";
 import { line, tell } from "../support/lines.ts";
+import { allEvents, brief, eventsOf, next } from "../support/sse.ts";
 import { problemOf, SOME_ID } from "./client.ts";
 import { node } from "./node.ts";
-import { allEvents, brief, eventsOf, next } from "./sse.ts";
 
 const db = await testDatabase();
 
