@@ -1,5 +1,6 @@
 import type { Database } from "../db/connect.ts";
 import { CANCEL_CHANNEL } from "./channels.ts";
+import { withdrawCancelled, withdrawing } from "./withdraw.ts";
 
 export type CancelAnswer = "cancelled" | "already_final" | "not_found";
 
@@ -28,6 +29,8 @@ export async function cancelJobs(
     for (const { id, open, cancelled } of rows) {
       if (cancelled || !open) answers.set(id, cancelled ? "cancelled" : "already_final");
     }
+    const left = rows.filter((row) => row.left).map((row) => row.id);
+    if (left.length > 0) await withdrawCancelled(db, left);
     // The attempt ended in this very moment. It may be retried, so the next one is cancelled instead.
     asked = rows.filter((row) => row.open && !row.cancelled).map((row) => row.id);
   }
@@ -36,11 +39,12 @@ export async function cancelJobs(
 
 /**
  * A job's place in `ready` is found by its lane and due time, which follow from the job and its last ending.
- * A block that is being taken right now is left alone: take drops what has an ending.
+ * A block that somebody holds right now is left alone: a take drops what has an ending, and for a change there is
+ * `withdrawCancelled`.
  */
 async function cancelNextAttempts(db: Database, ids: readonly string[], userId: string | null) {
   return await db.run(
-    (sql) => sql<{ id: string; open: boolean; cancelled: boolean }[]>`
+    (sql) => sql<{ id: string; open: boolean; cancelled: boolean; left: boolean | null }[]>`
     with known as materialized (
       select jobs.id, jobs.queue, jobs.kind, jobs.priority, coalesce(last.attempt, 0) + 1 as attempt,
         last.attempt is null or last.retry_at is not null as open,
@@ -51,51 +55,34 @@ async function cancelNextAttempts(db: Database, ids: readonly string[], userId: 
       ) last on true
       where jobs.id = any (${[...ids]}::uuid[]) and (${userId}::uuid is null or jobs.user_id = ${userId})
     ),
-    ended as (
-      insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at)
-      select known.id, known.attempt, 'cancelled', lease.worker_id, lease.leased_at, now()
+    open as materialized (
+      select known.*, lease.id is not null as held, lease.worker_id, lease.leased_at
       from known
       left join lateral (
-        select worker_id, leased_at
+        select id, worker_id, leased_at
         from jobsvc.leases
         where leases.attempt = known.attempt and known.id = any (leases.job_ids)
         limit 1
       ) lease on true
       where known.open
-      order by known.id
+    ),
+    ended as (
+      insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at)
+      select id, attempt, 'cancelled', worker_id, leased_at, now() from open order by id
       on conflict do nothing
       returning job_id as id, pg_notify(${CANCEL_CHANNEL}, job_id::text)
     ),
-    place as materialized (
-      select ready.id, ready.size, known.id as job_id
-      from ended
-      join known using (id)
-      join jobsvc.ready using (queue, kind, priority, run_at)
-      where known.id = any (ready.job_ids)
-      order by ready.id
-      for update of ready skip locked
+    leaving as (
+      select open.* from ended join open using (id)
     ),
-    block as (
-      select id, size, array_agg(job_id) as leaving from place group by id, size
-    ),
-    emptied as (
-      delete from jobsvc.ready using block where ready.id = block.id and block.size = cardinality(block.leaving)
-    ),
-    shortened as (
-      update jobsvc.ready
-      set job_ids = array(
-        select job.id from unnest(ready.job_ids) with ordinality job (id, place)
-        where job.id <> all (block.leaving) order by job.place
-      )
-      from block
-      where ready.id = block.id and block.size > cardinality(block.leaving)
-    ),
+    ${withdrawing(sql)},
     tallied as (
       insert into jobsvc.tallies (queue, kind, outcome, jobs)
-      select queue, kind, 'cancelled', count(*) from ended join known using (id) group by queue, kind
+      select queue, kind, 'cancelled', count(*) from leaving group by queue, kind
     )
-    select known.id, known.open, ended.id is not null as cancelled
+    select known.id, known.open, leaving.id is not null as cancelled,
+      not leaving.held and not exists (select from place where job_id = known.id) as left
     from known
-    left join ended using (id)`,
+    left join leaving using (id)`,
   );
 }

@@ -1,4 +1,5 @@
 import type { Database } from "../db/connect.ts";
+import { withdrawCancelled } from "./withdraw.ts";
 
 export interface JobChange {
   priority?: number;
@@ -8,10 +9,13 @@ export interface JobChange {
 
 export type ChangeAnswer = "changed" | "not_waiting" | "not_found";
 
+/** Each time the job must have been taken and given back, or moved by somebody else, in the very moment of the change. */
+const MOST_TRIES = 10;
+
 /**
  * Changes the priority or the due time of a job while it waits: takes it out of its block and puts it back as a
  * block of its own. A first attempt keeps its time in the job, a later one in the ending before it, so that its
- * place can be found again. Waits for a take that holds the block; what was taken meanwhile no longer waits.
+ * place can be found again. Waits for whoever holds the block, and then looks again where the job is.
  */
 export async function changeJob(
   db: Database,
@@ -19,9 +23,23 @@ export async function changeJob(
   change: JobChange,
   userId: string | null = null,
 ): Promise<ChangeAnswer> {
+  for (let tries = 0; tries < MOST_TRIES; tries++) {
+    const job = await moveJob(db, id, change, userId);
+    if (job === undefined) return "not_found";
+    if (job.changed) {
+      // Who cancelled it meanwhile may have looked for it where it was before.
+      await withdrawCancelled(db, [id]);
+      return "changed";
+    }
+    if (!job.waits) break;
+  }
+  return "not_waiting";
+}
+
+async function moveJob(db: Database, id: string, change: JobChange, userId: string | null) {
   const reschedules = change.scheduledAt !== undefined;
-  const [answer] = await db.run(
-    (sql) => sql<{ known: boolean; changed: boolean }[]>`
+  const [job] = await db.run(
+    (sql) => sql<{ waits: boolean; changed: boolean }[]>`
     with waiting as materialized (
       select jobs.id, jobs.queue, jobs.kind, jobs.priority, jobs.created_at, jobs.scheduled_at, last.attempt as ended,
         coalesce(last.retry_at, greatest(jobs.scheduled_at, jobs.created_at)) as run_at
@@ -36,7 +54,7 @@ export async function changeJob(
       select ready.*
       from waiting
       join jobsvc.ready using (queue, kind, priority, run_at)
-      where waiting.id = any (ready.job_ids)
+      where waiting.id = any (ready.job_ids) and ready.attempt = coalesce(waiting.ended, 0) + 1
       for update of ready
     ),
     target as materialized (
@@ -79,12 +97,10 @@ export async function changeJob(
       from target
       where attempts.job_id = ${id} and attempts.attempt = target.ended
     )
-    select
-      exists (
-        select from jobsvc.jobs where id = ${id} and (${userId}::uuid is null or user_id = ${userId})
-      ) as known,
-      exists (select from asked) as changed`,
+    select standing.state in ('scheduled', 'available', 'retryable') as waits, exists (select from asked) as changed
+    from jobsvc.jobs
+    join jobsvc.job_states standing using (id)
+    where id = ${id} and (${userId}::uuid is null or user_id = ${userId})`,
   );
-  if (!answer?.known) return "not_found";
-  return answer.changed ? "changed" : "not_waiting";
+  return job;
 }
