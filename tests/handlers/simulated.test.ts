@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { aiAgent } from "../../src/handlers/ai_agent.ts";
 import { clientAgent } from "../../src/handlers/client_agent.ts";
+import type { Reporter } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { simulated } from "../../src/handlers/simulated.ts";
 import { SILENT } from "../support/reporter.ts";
@@ -9,13 +10,14 @@ interface Options {
   attempt?: number;
   signal?: AbortSignal;
   durationMs?: number;
+  reporter?: Partial<Reporter>;
 }
 
 /** What one attempt with this payload comes to. */
 async function attemptWith(payload: never, options: Options = {}): Promise<unknown> {
-  const { attempt = 1, signal = new AbortController().signal, durationMs = 0 } = options;
+  const { attempt = 1, signal = new AbortController().signal, durationMs = 0, reporter } = options;
   const job = { id: "", kind: "demo", queue: "default", userId: "", resourceId: "", maxAttempts: 3 };
-  return await simulated("demo", durationMs).run(payload, { ...SILENT, job, attempt, signal });
+  return await simulated("demo", durationMs).run(payload, { ...SILENT, ...reporter, job, attempt, signal });
 }
 
 const payload = (value: unknown) => value as never;
@@ -33,6 +35,18 @@ describe("a simulated handler", () => {
     const begun = performance.now();
     expect(await attemptWith(payload({}), { durationMs: 30 })).toEqual({ simulated: true, duration_ms: 30 });
     expect(performance.now() - begun).toBeGreaterThanOrEqual(29);
+  });
+
+  test("tells how far it is, unless it is over before anybody could look", async () => {
+    const told: unknown[][] = [];
+    const reporter = {
+      progress: (...said: unknown[]) => void told.push(said),
+      log: (...said: unknown[]) => void told.push(said),
+    };
+    await attemptWith(payload({}), { durationMs: 99, reporter });
+    expect(told).toEqual([]);
+    await attemptWith(payload({}), { durationMs: 100, reporter });
+    expect(told).toEqual([["simulating work", { duration_ms: 100 }], [25], [50], [75], [100]]);
   });
 
   test("takes the time that the payload wants instead", async () => {
