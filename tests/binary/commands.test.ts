@@ -1,7 +1,9 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { version } from "../../package.json";
 import { helpText } from "../../src/config/help.ts";
 import { program } from "../support/binary.ts";
+
+setDefaultTimeout(60_000);
 
 const jobsvc = await program();
 
@@ -91,11 +93,11 @@ describe("a database that is not there", () => {
     } finally {
       silent.stop(true);
     }
-  }, 30_000);
+  });
 
   test("also when the schema is only looked at", async () => {
     await expectUnavailable(`postgres://user:${password}@127.0.0.1:1/jobs`, ["--no-migrate"]);
-  }, 30_000);
+  });
 });
 
 describe("healthcheck", () => {

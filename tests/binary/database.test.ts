@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { openSingle } from "../../src/db/connect.ts";
 import { MIGRATIONS } from "../../src/db/migrations.ts";
 import { api, EXAMPLE, jobBody } from "../support/api.ts";
@@ -6,6 +6,8 @@ import { program } from "../support/binary.ts";
 import { emptyDatabase, testDatabase } from "../support/database.ts";
 import { freePort } from "../support/free_port.ts";
 import { proxyTo } from "../support/proxy.ts";
+
+setDefaultTimeout(60_000);
 
 const jobsvc = await program();
 const db = await testDatabase();

@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { api, EXAMPLE, jobBody } from "../support/api.ts";
 import { program } from "../support/binary.ts";
 import { temporaryDirectory } from "../support/embedded.ts";
+
+setDefaultTimeout(60_000);
 
 const jobsvc = await program();
 
@@ -46,7 +48,7 @@ describe("without a database", () => {
     service.signal("SIGTERM");
     expect(await service.ended).toBe(0);
     expect(existsSync(pidFile)).toBe(false);
-  }, 60_000);
+  });
 
   test("finds its jobs again at the next start, which is quick", async () => {
     const first = await start("--ai-agent-simulation-ms=10");
@@ -62,7 +64,7 @@ describe("without a database", () => {
     expect(second.log().some(({ event }) => event === "database.migrated")).toBe(false);
     second.signal("SIGINT");
     expect(await second.ended).toBe(0);
-  }, 60_000);
+  });
 
   test("keeps its jobs when it is killed, and its database with it", async () => {
     const first = await start("--worker-ttl-ms=1000");
@@ -78,7 +80,7 @@ describe("without a database", () => {
     expect(job.attempts.map(({ outcome }) => outcome)).toEqual(["lost", "completed"]);
     second.signal("SIGTERM");
     expect(await second.ended).toBe(0);
-  }, 60_000);
+  });
 
   test("works where the current directory is nobody's to write", async () => {
     const cwd = existsSync("/proc/self") ? "/proc/self" : "/";
@@ -88,7 +90,7 @@ describe("without a database", () => {
     await client.reached(await client.create(jobBody()), "completed");
     service.signal("SIGTERM");
     expect(await service.ended).toBe(0);
-  }, 60_000);
+  });
 });
 
 describe("an api and a worker on one data directory", () => {
@@ -105,7 +107,7 @@ describe("an api and a worker on one data directory", () => {
       process.signal("SIGTERM");
       expect(await process.ended).toBe(0);
     }
-  }, 60_000);
+  });
 
   test("leave it to the other, and the last one stops it", async () => {
     const server = await start("--role=api");
@@ -124,5 +126,5 @@ describe("an api and a worker on one data directory", () => {
     next.signal("SIGTERM");
     expect(await next.ended).toBe(0);
     expect(existsSync(pidFile)).toBe(false);
-  }, 60_000);
+  });
 });

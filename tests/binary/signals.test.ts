@@ -1,4 +1,4 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { api, jobBody } from "../support/api.ts";
@@ -7,6 +7,8 @@ import { testDatabase } from "../support/database.ts";
 import { temporaryDirectory } from "../support/embedded.ts";
 import { proxyTo } from "../support/proxy.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(60_000);
 
 const jobsvc = await program();
 const db = await testDatabase();

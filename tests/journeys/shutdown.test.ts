@@ -1,10 +1,12 @@
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { api, jobBody } from "../support/api.ts";
 import { testDatabase } from "../support/database.ts";
 import { clear } from "../support/facts.ts";
 import { proxyTo } from "../support/proxy.ts";
 import { startService } from "../support/service.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(60_000);
 
 const db = await testDatabase();
 const { url: DATABASE_URL } = await proxyTo(db.address);
@@ -20,7 +22,7 @@ describe("a service that is told to stop while it works", () => {
   test("takes nothing new, finishes what runs, and says meanwhile that it is not ready", async () => {
     const service = await start();
     const client = api(service.url);
-    const running = await client.create(lasting(1_500));
+    const running = await client.create(lasting(3_000));
     await client.reached(running, "running");
     expect((await client.get("/readyz")).status).toBe(200);
 
@@ -48,20 +50,18 @@ describe("a service that is told to stop while it works", () => {
   test("gives back after the grace what still runs, and another runs it at once, without a lost try", async () => {
     const leaving = await start("--role=worker", "--grace-ms=100");
     const client = api((await start("--role=api")).url);
-    const id = await client.create(lasting(700, { max_retries: 0 }));
+    const id = await client.create(lasting(600_000, { max_retries: 0 }));
     await client.reached(id, "running");
+    // It polls once in an hour: it has to be told.
     const staying = await start("--role=worker", "--poll-interval-ms=3600000");
     leaving.signal("SIGTERM");
     expect(await leaving.ended).toBe(0);
-    const { attempts } = await client.reached(id, "completed");
+    const { attempts } = await client.reached(id, "running");
     expect(attempts).toMatchObject([
       { attempt: 1, outcome: "released", error: null },
-      { attempt: 2, outcome: "completed" },
+      { attempt: 2, outcome: null, worker_name: expect.stringContaining(`/${staying.pid}`) },
     ]);
-    expect(attempts[1]!.worker_name).toContain(`/${staying.pid}`);
-    const pauseMs = Date.parse(attempts[1]!.started_at!) - Date.parse(attempts[0]!.finished_at!);
-    expect(pauseMs).toBeLessThan(1_000);
-    expect(await db.sql`select from jobsvc.leases`).toHaveLength(0);
+    expect(await db.sql`select from jobsvc.leases`).toHaveLength(1);
   });
 
   test("leaves at once at the second signal, and another rescues its work", async () => {

@@ -1,10 +1,12 @@
-import { describe, expect, test } from "bun:test";
+import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { api, jobBody } from "../support/api.ts";
 import { testDatabase } from "../support/database.ts";
 import { leases } from "../support/facts.ts";
 import { proxyTo } from "../support/proxy.ts";
 import { startService } from "../support/service.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(60_000);
 
 const db = await testDatabase();
 const { url: DATABASE_URL } = await proxyTo(db.address);
@@ -32,7 +34,7 @@ describe("a scheduled job", () => {
       const job = await client.reached(id, "completed");
       const startedAt = Date.parse(job.attempts[0]!.started_at!);
       expect(startedAt).toBeGreaterThanOrEqual(Date.parse(scheduledAt));
-      expect(startedAt).toBeLessThan(Date.parse(scheduledAt) + 1_000);
+      expect(startedAt).toBeLessThan(Date.parse(scheduledAt) + 5_000);
     }
   });
 
@@ -66,7 +68,7 @@ describe("cancelling", () => {
     expect(job.attempts).toMatchObject([
       { attempt: 1, outcome: "cancelled", worker_id: expect.any(String), started_at: expect.any(String) },
     ]);
-    expect(performance.now() - begun).toBeLessThan(2_000);
+    expect(performance.now() - begun).toBeLessThan(5_000);
     await until("its lease to be gone", async () => (await leases(db)).length === 0);
   });
 

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
+import { beforeEach, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import { connect } from "../../src/db/connect.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { type Endings, endings } from "../../src/worker/endings.ts";
@@ -12,6 +12,8 @@ import { clear, states } from "../support/facts.ts";
 import { handler } from "../support/handlers.ts";
 import { proxyTo } from "../support/proxy.ts";
 import { until } from "../support/until.ts";
+
+setDefaultTimeout(60_000);
 
 const db = await testDatabase();
 const proxy = await proxyTo(db.address);

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
@@ -6,6 +6,8 @@ import { clear, ids, leases, outcomes, stateOf, states } from "../support/facts.
 import { handler, stubborn } from "../support/handlers.ts";
 import { until } from "../support/until.ts";
 import { startWorker } from "../support/worker.ts";
+
+setDefaultTimeout(60_000);
 
 const db = await testDatabase();
 
@@ -123,9 +125,7 @@ describe("a pool", () => {
     await worker.heard("job.ended");
     const fields = { job_id: fine!.id, kind: "ai_agent", queue: "default", worker_id: worker.id };
     const ms = expect.any(Number);
-    expect(worker.of("job.started")).toEqual(
-      [1, 2].map((attempt) => ({ ...fields, attempt, waited_ms: expect.any(Number) })),
-    );
+    expect(worker.of("job.started")).toEqual([1, 2].map((attempt) => ({ ...fields, attempt })));
     expect(worker.of("job.retrying")).toEqual([
       { ...fields, attempt: 1, outcome: "failed", ms, retry_in_ms: 0, error: "Error: not yet" },
     ]);

@@ -1,10 +1,12 @@
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
 import { clear, endings, leases, outcomes, stateOf, states } from "../support/facts.ts";
 import { handler, obedient, stubborn } from "../support/handlers.ts";
 import { until } from "../support/until.ts";
 import { newWorker, startWorker } from "../support/worker.ts";
+
+setDefaultTimeout(60_000);
 
 const db = await testDatabase();
 
@@ -160,5 +162,5 @@ describe("a worker that starts", () => {
     await last.stop();
     await expectGone();
     for (const { id } of jobs) expect((await outcomes(db, id)).at(-1)).toBe("completed");
-  }, 30_000);
+  });
 });

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
+import { beforeEach, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import { connect } from "../../src/db/connect.ts";
 import { announcer } from "../../src/queue/announce.ts";
 import { testDatabase } from "../support/database.ts";
@@ -7,6 +7,8 @@ import { clear, stateOf, states } from "../support/facts.ts";
 import { handler } from "../support/handlers.ts";
 import { until } from "../support/until.ts";
 import { NEVER_MS, startWorker, type TestWorker } from "../support/worker.ts";
+
+setDefaultTimeout(60_000);
 
 const db = await testDatabase();
 
