@@ -1,6 +1,6 @@
 import { Elysia } from "elysia";
 import type { Emit } from "../observability/events.ts";
-import { internal, problemResponse } from "./problem.ts";
+import { internal, Problem, problemResponse } from "./problem.ts";
 import type { RouteTable } from "./route_table.ts";
 
 /** What fits into a log line, a header and a URI without quoting. */
@@ -30,6 +30,7 @@ export function exchange(emit: Emit, routes: RouteTable) {
     .onRequest(({ request, set }) => {
       Object.assign(set.headers, SECURITY_HEADERS);
       set.headers["x-request-id"] = requestId(request);
+      if (request.headers.get("host")?.includes(",")) throw twoHosts();
     });
 
   /** Elysia trips over a handler that throws `undefined`; and its type for the function given to us is wrong. */
@@ -55,6 +56,11 @@ export function exchange(emit: Emit, routes: RouteTable) {
       request_id: response.headers.get("x-request-id") ?? "",
     });
   }
+}
+
+/** RFC 9112, 3.2: whoever stands between the client and us may have gone by the other one. */
+function twoHosts(): Problem {
+  return new Problem("malformed", "a request names one Host", { headers: { connection: "close" } });
 }
 
 function requestId(request: Request): string {
