@@ -80,11 +80,16 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
       for update skip locked
     ),
     due as (
-      select *, sum(size) over (order by priority, run_at, id) - size as jobs_before
-      from (select * from ordinary union all select * from suspect) block
+      select *, sum(portion) over (order by priority, run_at, id) - portion as jobs_before
+      from (
+        select *, size as portion from ordinary
+        union all
+        -- Suspects that ended together, to be tried again, may share a block.
+        select *, 1 from suspect
+      ) block
     ),
     picked as materialized (
-      select *, ${limit}::int - jobs_before as wanted from due where jobs_before < ${limit}::int
+      select *, least(portion, ${limit}::int - jobs_before) as wanted from due where jobs_before < ${limit}::int
     ),
     emptied as (
       delete from jobsvc.ready where id in (select id from picked where size <= wanted)

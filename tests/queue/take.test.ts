@@ -204,6 +204,15 @@ describe("take", () => {
     });
   }, 120_000);
 
+  test("takes one suspect alone out of a block that it shares with others", async () => {
+    const worker = await registered(db);
+    const suspects = await insertNew(db, 3);
+    await db.sql`update jobsvc.ready set losses = 2`;
+    const ordinary = await insertNew(db, 4);
+    for (const suspect of suspects) expect(ids(await take(db, worker, 2))).toContain(suspect.id);
+    expect(ids(await take(db, worker, 10))).toEqual([ordinary[3]!.id]);
+  });
+
   test("takes at most one suspect at a time, and ordinary jobs beside it", async () => {
     const worker = await registered(db);
     await insertNew(db, 3);
