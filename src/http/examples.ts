@@ -148,6 +148,7 @@ const PROBLEMS: Record<ProblemKind, [detail: string, parts?: ProblemParts]> = {
   already_final: ["the job is completed already"],
   not_final: ["the job is running"],
   not_waiting: ["the job is running"],
+  still_held: ["the job is cancelled, but who ran it has not let go of it yet"],
   in_progress: ["the first request with this Idempotency-Key is still being answered"],
   key_reused: ["this Idempotency-Key was used for another request; choose a new one"],
   too_large: ["the body may have 589824 bytes"],

@@ -130,6 +130,7 @@ export function jobActionRoutes({ db }: { db: Database }) {
         const answer = await deleteJob(db, id, principal.userId);
         if (answer === "not_found") throw notFound();
         if (answer === "not_final") throw await refused(db, id, principal, "not_final");
+        if (answer === "held") throw await refused(db, id, principal, "still_held");
         await recordAudit(db, { principal, action: "job.delete", jobId: id });
         set.status = 204;
       },
@@ -142,7 +143,7 @@ export function jobActionRoutes({ db }: { db: Database }) {
         },
         detail: {
           operationId: "deleteJob",
-          "x-conflict": "not_final",
+          "x-conflict": ["not_final", "still_held"],
           summary: "Delete a job that has ended",
           description: "With everything that is kept of it.",
         },

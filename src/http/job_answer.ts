@@ -34,7 +34,10 @@ export async function refused(
   kind: ProblemKind,
 ): Promise<Problem> {
   const job = await readJob(db, id, userId);
-  return job
-    ? new Problem(kind, `the job is ${job.state}${kind === "already_final" ? " already" : ""}`)
-    : notFound();
+  return job ? new Problem(kind, `the job is ${job.state}${MORE[kind] ?? ""}`) : notFound();
 }
+
+const MORE: Partial<Record<ProblemKind, string>> = {
+  already_final: " already",
+  still_held: ", but who ran it has not let go of it yet",
+};

@@ -22,7 +22,7 @@ export interface Operation {
   requestBody?: Body;
   responses: Record<string, Body>;
   /** Why the route answers 409: said by the route, left out of the document. */
-  "x-conflict"?: ProblemKind;
+  "x-conflict"?: ProblemKind | ProblemKind[];
   /** The other type in which the route takes its body, likewise. */
   "x-body-type"?: string;
   [more: string]: unknown;
@@ -73,10 +73,10 @@ export function describe(
 function refusalsOf(
   status: number,
   parameters: ReadonlySet<string>,
-  conflict: ProblemKind | undefined,
+  conflict: ProblemKind | ProblemKind[] = "in_progress",
 ): ProblemKind[] {
   const isRepeatable = parameters.has("Idempotency-Key");
-  if (status === 409) return [conflict ?? "in_progress"];
+  if (status === 409) return [conflict].flat();
   if (status === 422 && !isRepeatable) return ["invalid"];
   return kindsOf(status);
 }

@@ -15,6 +15,7 @@ const KINDS = {
   already_final: { status: 409, title: "The job has already ended" },
   not_final: { status: 409, title: "The job has not ended" },
   not_waiting: { status: 409, title: "The job does not wait" },
+  still_held: { status: 409, title: "Somebody still holds the job" },
   in_progress: { status: 409, title: "The same request is being answered" },
   key_reused: { status: 422, title: "The idempotency key belongs to another request" },
   too_large: { status: 413, title: "The request is too large" },
