@@ -50,10 +50,10 @@ async function must(command: string[], what: string): Promise<void> {
   if (exitCode !== 0) throw new Error(`the fuzz cannot ${what}\n${output}`);
 }
 
-export async function said(command: string[], env: Record<string, string> = {}) {
+export async function said(command: string[], env: Record<string, string> = {}, cwd = import.meta.dir) {
   const child = Bun.spawn(command, {
-    cwd: import.meta.dir,
-    env: { ...process.env, ...env },
+    cwd,
+    env: { ...process.env, PYTHONDONTWRITEBYTECODE: "1", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   const [output, errors] = await Promise.all([

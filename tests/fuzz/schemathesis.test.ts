@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { join } from "node:path";
 import { temporaryDirectory } from "../support/embedded.ts";
 import { type Service, startService } from "../support/service.ts";
 import { INSTALL_MS, python, said } from "./python.ts";
@@ -17,16 +18,25 @@ async function service(env: Record<string, string> = {}): Promise<Service> {
 
 /** Lets schemathesis read the document of the service and try everything that it says. */
 async function fuzz({ url }: Service, key: string | undefined, options: readonly string[]) {
-  const command = [await python(), "-m", "schemathesis.cli", "--no-color", "--config-file=schemathesis.toml"];
+  const command = [
+    await python(),
+    "-m",
+    "schemathesis.cli",
+    "--no-color",
+    `--config-file=${join(import.meta.dir, "schemathesis.toml")}`,
+  ];
   const run = ["run", `${url}/openapi.json`, `--seed=${SEED}`, "--generation-database=none"];
   const bounds = ["--request-timeout=20", "--continue-on-failure"];
   const header = key === undefined ? [] : ["--header", `Authorization: Bearer ${key}`];
-  const { exitCode, output } = await said([...command, ...run, ...bounds, ...header, ...options], {
+  const env = {
     SCHEMATHESIS_HOOKS: "hooks",
     PYTHONPATH: import.meta.dir,
     FUZZ_URL: url,
     FUZZ_KEY: key ?? "",
-  });
+  };
+  // It leaves notes of what it found where it runs.
+  const cwd = await temporaryDirectory();
+  const { exitCode, output } = await said([...command, ...run, ...bounds, ...header, ...options], env, cwd);
   const [cases] = output.match(/\d+ generated.*/) ?? ["it said nothing of its cases"];
   console.log(`schemathesis, seed ${SEED}: ${cases}`);
   if (exitCode !== 0) throw new Error(`FUZZ_SEED=${SEED} finds it again\n${output}`);
