@@ -2,7 +2,7 @@ import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { api, jobBody } from "../support/api.ts";
 import { program } from "../support/binary.ts";
 import { testDatabase } from "../support/database.ts";
-import { PASSWORD, proxyTo } from "../support/proxy.ts";
+import { proxyTo } from "../support/proxy.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
@@ -11,6 +11,7 @@ const jobsvc = await program();
 const db = await testDatabase();
 const proxy = await proxyTo(db.address);
 const env = { DATABASE_URL: proxy.url };
+const PASSWORD = decodeURIComponent(new URL(proxy.url).password);
 
 const KEY = "key-of-the-first-client";
 const WRONG_KEY = "key-of-somebody-else";

@@ -13,8 +13,8 @@ export interface Proxy {
   silence(): void;
 }
 
-/** The password that is in every proxy's URL, for tests that look for it where it must not be. */
-export const PASSWORD = "Pa55-word.that,nobody:sees";
+/** In the URL where the server needs none, for tests that look for it where it must not be. */
+const PASSWORD = "Pa55-word.that,nobody:sees";
 
 export async function proxyTo(address: DatabaseAddress): Promise<Proxy> {
   const upstream = typeof address === "string" ? new URL(address) : undefined;
