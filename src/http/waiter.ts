@@ -34,8 +34,9 @@ export function waiter(db: Database, emit: Emit): Waiter {
 
   return {
     name: "waiter",
-    async ended(jobId, timeoutMs, gone) {
+    async ended(id, timeoutMs, gone) {
       if (stopped || gone.aborted) return;
+      const jobId = id.toLowerCase(); // as the database writes it
       const { promise, resolve } = Promise.withResolvers<void>();
       const waiters = waiting.get(jobId) ?? new Set();
       waiting.set(jobId, waiters.add(resolve));

@@ -14,7 +14,8 @@ export async function cancelJob(
   id: string,
   userId: string | null = null,
 ): Promise<CancelAnswer> {
-  return (await cancelJobs(db, [id], userId)).get(id) ?? "not_found";
+  const [answer = "not_found"] = (await cancelJobs(db, [id], userId)).values();
+  return answer;
 }
 
 /** The same for many: each job by itself is cancelled or not. */

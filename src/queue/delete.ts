@@ -92,5 +92,6 @@ export async function deleteJob(
   id: string,
   userId: string | null = null,
 ): Promise<DeleteAnswer> {
-  return (await deleteJobs(db, [id], userId)).get(id) ?? "not_found";
+  const [answer = "not_found"] = (await deleteJobs(db, [id], userId)).values();
+  return answer;
 }

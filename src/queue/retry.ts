@@ -10,7 +10,8 @@ export type RetryAnswer = "retried" | "not_final" | "not_found";
  * A job that has used up its attempts gets one more; earlier losses are forgiven.
  */
 export async function retryJob(db: Database, id: string, userId: string | null = null): Promise<RetryAnswer> {
-  return (await retryJobs(db, [id], userId)).get(id) ?? "not_found";
+  const [answer = "not_found"] = (await retryJobs(db, [id], userId)).values();
+  return answer;
 }
 
 /** The same for many: each job by itself is retried or not. */

@@ -178,6 +178,15 @@ describe("reading and waiting", () => {
     }
   });
 
+  test("takes an id in capitals", async () => {
+    const { app, waiting } = await newApp();
+    const [job] = await insertNew(db, 1);
+    const answer = jobOf(get(app, job!.id.toUpperCase(), LONG), 200);
+    await until("the request to wait", () => waiting.waiting() === 1);
+    await cancelJob(db, job!.id);
+    expect((await answer).job).toMatchObject({ job_id: job!.id, state: "cancelled" });
+  });
+
   test("of a job that was retried waits again", async () => {
     const { app, waiting } = await newApp();
     const worker = await registered(db);
