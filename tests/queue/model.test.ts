@@ -59,6 +59,7 @@ const commands = fc.commands(
       [1, of(outside.cancel, fc.record({ job }))],
       [1, of(outside.retry, fc.record({ job }))],
       [1, of(outside.remove, fc.record({ job }))],
+      [1, of(outside.prune, fc.constant({}))],
       [1, of(outside.change, fc.record({ job, priority, delayMs: fc.option(delayMs) }))],
       [2, of(outside.rescue, fc.constant({}))],
       [2, of(outside.time, fc.record({ minutes: fc.constantFrom(1, 1, 10, 10, 60, 660) }))],

@@ -77,10 +77,23 @@ export class Model {
     return this.jobs.find((job) => job.id === id);
   }
 
+  /** Whether a lease is there of one of its attempts that was cancelled. */
+  isHeld(job: ModelJob): boolean {
+    return [...this.leases.values()].some(
+      ({ jobs, attempt }) => jobs.includes(job) && job.history[attempt - 1] === "cancelled",
+    );
+  }
+
   delete(deleted: ModelJob) {
-    this.jobs = this.jobs.filter((job) => job !== deleted);
-    this.lastInsert = this.lastInsert.filter(({ id }) => id !== deleted.id);
-    deleted.history = [];
+    for (const lease of this.leases.values()) lease.jobs = lease.jobs.filter((job) => job !== deleted);
+    this.prune([deleted]);
+  }
+
+  /** Unlike a delete, this leaves the leases as they are. */
+  prune(pruned: readonly ModelJob[]) {
+    this.jobs = this.jobs.filter((job) => !pruned.includes(job));
+    this.lastInsert = this.lastInsert.filter(({ id }) => this.job(id));
+    for (const job of pruned) job.history = [];
   }
 
   isAlive(worker: ModelWorker): boolean {

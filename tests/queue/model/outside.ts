@@ -4,6 +4,7 @@ import { cancelJob } from "../../../src/queue/cancel.ts";
 import { changeJob } from "../../../src/queue/change.ts";
 import { deleteJob } from "../../../src/queue/delete.ts";
 import { insertJobs } from "../../../src/queue/insert.ts";
+import { FIRST_PAGE, pruneJobs } from "../../../src/queue/prune.ts";
 import { rescueJobs } from "../../../src/queue/rescue.ts";
 import { retryJob } from "../../../src/queue/retry.ts";
 import { newJob, passTime } from "../../support/factory.ts";
@@ -58,14 +59,27 @@ export const retry: Happening<{ job: number }> = {
   },
 };
 
-/** What is deleted may still be in a lease, and in the memory of a worker. */
+/** Not while somebody may not know yet that the job was cancelled; the memory of a worker may outlast the job. */
 export const remove: Happening<{ job: number }> = {
   name: "delete",
   canHappen: hasJobs,
   async happen(model, db, picks) {
     const job = pickFinal(model, picks);
-    expect(await deleteJob(db, job.id)).toBe(job.final ? "deleted" : "not_final");
-    if (job.final) model.delete(job);
+    const answer = !job.final ? "not_final" : model.isHeld(job) ? "held" : "deleted";
+    expect(await deleteJob(db, job.id)).toBe(answer);
+    if (answer === "deleted") model.delete(job);
+  },
+};
+
+/** As if everything were kept no longer than a moment. */
+export const prune: Happening<object> = {
+  name: "prune",
+  async happen(model, db) {
+    const retention = { completedHours: 0, cancelledHours: 0, failedHours: 0 };
+    const final = model.jobs.filter((job) => job.final);
+    const pruned = await pruneJobs(db, { retention, limit: 1_000, after: FIRST_PAGE });
+    expect(pruned).toEqual({ jobs: final.length, next: null });
+    model.prune(final);
   },
 };
 
