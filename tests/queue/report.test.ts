@@ -91,11 +91,11 @@ describe("an attempt that has ended", () => {
   });
 
   test("and whose job is deleted leaves nothing behind, whoever still tells of it", async () => {
-    const { jobs } = await working(db, 1);
+    const { worker, jobs } = await working(db, 1);
     const [job] = jobs;
     await tell(db, job!, 1, 1);
-    await cancelJob(db, job!.id);
-    await deleteJob(db, job!.id);
+    await end(db, worker, jobs);
+    expect(await deleteJob(db, job!.id)).toBe("deleted");
     expect(await numbers(job!.id)).toEqual([]);
     expect(await tell(db, job!, 2, 2)).toBe(1);
     expect(await numbers(job!.id)).toEqual([]);
