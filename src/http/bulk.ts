@@ -1,8 +1,7 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
-import { Elysia } from "elysia";
+import { type Context, Elysia } from "elysia";
 import { type Action, recordAudit } from "../access/audit.ts";
-import type { Principal } from "../access/principal.ts";
 import type { Database } from "../db/connect.ts";
 import { cancelJobs } from "../queue/cancel.ts";
 import { deleteJobs } from "../queue/delete.ts";
@@ -18,6 +17,8 @@ import { answered, ProblemBody, problems } from "./schemas.ts";
 const MAX_JOBS = 10_000;
 /** Jobs in one statement. */
 const BATCH = 500;
+/** Each statement has seconds; together they take a few. */
+const LONGEST_S = 240;
 /** Texts of a few dozen characters each. */
 const MAX_BODY_BYTES = 8 * 1024;
 
@@ -40,7 +41,9 @@ const BulkCheck = TypeCompiler.Compile(BulkBody);
 
 const BulkDone = answered(
   {
-    matched: Type.Integer({ description: `Jobs that fit the filter, up to ${MAX_JOBS}.` }),
+    matched: Type.Integer({
+      description: `Jobs that fit the filter and on which the action can be done, up to ${MAX_JOBS}.`,
+    }),
     changed: Type.Integer({ description: "Jobs on which the action was done; 0 for a dry run." }),
     complete: Type.Boolean({ description: "False when more jobs may fit: call again." }),
   },
@@ -50,6 +53,8 @@ const BulkDone = answered(
 /** An action answers what became of each job; `done` is the answer that counts. */
 interface BulkAction {
   audit: Action;
+  /** Whether it is done on jobs that have ended, or on those that have not. */
+  ended: boolean;
   done: string;
   act(db: Database, ids: readonly string[], userId: string | null): Promise<Map<string, string>>;
   operationId: string;
@@ -59,6 +64,7 @@ interface BulkAction {
 const ACTIONS: Record<"cancel" | "retry" | "delete", BulkAction> = {
   cancel: {
     audit: "jobs.cancel",
+    ended: false,
     done: "cancelled",
     act: cancelJobs,
     operationId: "cancelJobs",
@@ -66,6 +72,7 @@ const ACTIONS: Record<"cancel" | "retry" | "delete", BulkAction> = {
   },
   retry: {
     audit: "jobs.retry",
+    ended: true,
     done: "retried",
     act: retryJobs,
     operationId: "retryJobs",
@@ -73,6 +80,7 @@ const ACTIONS: Record<"cancel" | "retry" | "delete", BulkAction> = {
   },
   delete: {
     audit: "jobs.delete",
+    ended: true,
     done: "deleted",
     act: deleteJobs,
     operationId: "deleteJobs",
@@ -83,9 +91,9 @@ const ACTIONS: Record<"cancel" | "retry" | "delete", BulkAction> = {
 export function bulkRoutes({ db }: { db: Database }) {
   return new Elysia({ name: "bulk", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
     .model({ Bulk: BulkBody, BulkDone, Problem: ProblemBody })
-    .post("/cancel", ({ request }) => bulk(db, request, ACTIONS.cancel), route(ACTIONS.cancel))
-    .post("/retry", ({ request }) => bulk(db, request, ACTIONS.retry), route(ACTIONS.retry))
-    .post("/delete", ({ request }) => bulk(db, request, ACTIONS.delete), route(ACTIONS.delete));
+    .post("/cancel", (context) => bulk(db, context, ACTIONS.cancel), route(ACTIONS.cancel))
+    .post("/retry", (context) => bulk(db, context, ACTIONS.retry), route(ACTIONS.retry))
+    .post("/delete", (context) => bulk(db, context, ACTIONS.delete), route(ACTIONS.delete));
 }
 
 function route({ operationId, summary }: BulkAction) {
@@ -97,21 +105,35 @@ function route({ operationId, summary }: BulkAction) {
     detail: {
       operationId,
       summary,
-      description: `At most ${MAX_JOBS} jobs a call. Jobs on which it cannot be done are left as they are.`,
+      description: `At most ${MAX_JOBS} jobs a call, the newest first. Jobs on which it cannot be done do not count.`,
     },
   };
 }
 
-async function bulk(db: Database, request: Request, action: BulkAction): Promise<Static<typeof BulkDone>> {
+async function bulk(
+  db: Database,
+  { request, server }: Pick<Context, "request" | "server">,
+  action: BulkAction,
+): Promise<Static<typeof BulkDone>> {
   const principal = principalOf(request);
   const { filter: asked, dry_run: dryRun = false } = await readBulk(request);
-  const filter = jobFilter(asked, principal);
+  const filter = jobFilter(asked, principal, "/filter");
+  // Else a connection on which nothing happens would be closed in the middle of it.
+  server?.timeout(request, LONGEST_S);
   const { ids, complete } = asksForOthers(asked, principal)
     ? { ids: [], complete: true }
-    : await matching(db, filter);
-  const changed = dryRun ? 0 : await actOn(db, ids, action, principal);
-  if (changed > 0)
-    await recordAudit(db, { principal, action: action.audit, detail: { filter: asked, changed } });
+    : await matching(db, { ...filter, ended: action.ended });
+  let changed = 0;
+  try {
+    for (const batch of dryRun ? [] : batches(ids)) {
+      const answers = await action.act(db, batch, principal.userId);
+      changed += [...answers.values()].filter((answer) => answer === action.done).length;
+    }
+  } finally {
+    // Also when the rest could not be done.
+    if (changed > 0)
+      await recordAudit(db, { principal, action: action.audit, detail: { filter: asked, changed } });
+  }
   return { matched: ids.length, changed, complete };
 }
 
@@ -121,7 +143,10 @@ async function readBulk(request: Request): Promise<Static<typeof BulkBody>> {
   return value;
 }
 
-/** The ids are gathered before anything is done: what is done to the first must not change which are next. */
+/**
+ * The ids are gathered before anything is done: what is done to the first must not change which are next. Only of jobs
+ * on which it can be done, else those of the first call would fill the next one, and it would never come to the others.
+ */
 async function matching(db: Database, filter: JobFilter): Promise<{ ids: string[]; complete: boolean }> {
   const ids: string[] = [];
   let before: string | undefined;
@@ -134,11 +159,8 @@ async function matching(db: Database, filter: JobFilter): Promise<{ ids: string[
   return { ids, complete: false };
 }
 
-async function actOn(db: Database, ids: readonly string[], { act, done }: BulkAction, principal: Principal) {
-  let changed = 0;
-  for (let from = 0; from < ids.length; from += BATCH) {
-    const answers = await act(db, ids.slice(from, from + BATCH), principal.userId);
-    changed += [...answers.values()].filter((answer) => answer === done).length;
-  }
-  return changed;
+function batches(ids: readonly string[]): string[][] {
+  return Array.from({ length: Math.ceil(ids.length / BATCH) }, (_, place) =>
+    ids.slice(place * BATCH, (place + 1) * BATCH),
+  );
 }

@@ -49,6 +49,8 @@ function expected(schema: TSchema): string {
       return listed(schema);
     case "Union":
       return schema.anyOf.map(expected).join(", or ");
+    case "Boolean":
+      return "true or false";
     case "Null":
       return "null";
     default:

@@ -5,6 +5,7 @@ import type { JobFilter } from "../queue/list.ts";
 import { invalid } from "./field_errors.ts";
 import { instantFaults } from "./instant.ts";
 import { INSTANT_PATTERN, name, uuid, word } from "./schemas.ts";
+import { isStorable, NOT_STORABLE } from "./storable.ts";
 
 const time = (description: string) =>
   Type.String({ format: "date-time", pattern: INSTANT_PATTERN, description });
@@ -22,11 +23,12 @@ export const FILTER = {
 
 const Filter = Type.Object(FILTER);
 
-/** What a bound key asks for is its own user's, also when it names nobody. */
-export function jobFilter(asked: Static<typeof Filter>, { userId: boundTo }: Principal): JobFilter {
+/** What a bound key asks for is its own user's, also when it names nobody. `at` is where the filter stands. */
+export function jobFilter(asked: Static<typeof Filter>, { userId: boundTo }: Principal, at = ""): JobFilter {
   const faults = [
-    ...instantFaults(asked.created_after ?? null, "/created_after"),
-    ...instantFaults(asked.created_before ?? null, "/created_before"),
+    ...instantFaults(asked.created_after ?? null, `${at}/created_after`),
+    ...instantFaults(asked.created_before ?? null, `${at}/created_before`),
+    ...(isStorable(asked.tag ?? "") ? [] : [{ pointer: `${at}/tag`, detail: NOT_STORABLE }]),
   ];
   if (faults.length > 0) throw invalid(faults);
   const userId = boundTo ?? asked.user_id;
