@@ -10,7 +10,7 @@ export interface QueueRecord {
   running: number;
   /** How long the oldest due job has waited. */
   oldestWaitMs: number | null;
-  /** Living workers that take jobs of this queue. */
+  /** Living workers that take jobs of this queue; those that are about to leave take none. */
   workers: number;
 }
 
@@ -33,7 +33,7 @@ export async function readQueues(db: Database): Promise<QueueRecord[]> {
       select queue.name, count(*) as workers
       from jobsvc.workers
       cross join unnest(workers.queues) as queue (name)
-      where workers.expires_at > now()
+      where workers.expires_at > now() and workers.draining_at is null
       group by queue.name
     ),
     names as (
