@@ -97,15 +97,17 @@ export const ProblemBody = answered(
 /** A structured-field string, or a bare word; as `idempotency.ts` reads it. */
 const IDEMPOTENCY_PATTERN = '^("([ !#-\\[\\]-~]|\\\\["\\\\]){1,255}"|[A-Za-z0-9._:~+/=-]{1,255})$';
 
-/** For the `detail.parameters` of a route that creates jobs. */
+// Headers for the `detail.parameters` of routes. Without examples, which Swagger UI would send: a key that was used
+// before, or a wish to wait, is nothing for the first try.
+
+/** For a route that creates jobs. */
 export const IDEMPOTENCY_HEADER = {
   name: "Idempotency-Key",
   in: "header" as const,
   required: false,
   description:
-    "Chosen by the client, 1 to 255 characters: a repeat of the request with the same key, for a day, gets the same answer.",
+    'Chosen by the client, 1 to 255 characters: a repeat of the request with the same key, for a day, gets the same answer. For example `"4f9c2a1e"`.',
   schema: { type: "string" as const, pattern: IDEMPOTENCY_PATTERN },
-  example: '"4f9c2a1e"',
 };
 
 export const PREFER_HEADER = {
@@ -114,7 +116,6 @@ export const PREFER_HEADER = {
   required: false,
   description: "`wait=30` (RFC 7240) wishes what `?wait=30` demands; what cannot be read is ignored.",
   schema: { type: "string" as const },
-  example: "wait=30",
 };
 
 export const IF_NONE_MATCH_HEADER = {
@@ -123,7 +124,6 @@ export const IF_NONE_MATCH_HEADER = {
   required: false,
   description: "The `ETag` of an earlier answer: the job comes only if it has changed.",
   schema: { type: "string" as const },
-  example: '"mEPFQJpTfbVIvOdDQ-bGkZ2DPzCaFfb1WQ0vV3nMnVQ"',
 };
 
 /** For the `response` of a route: every refusal looks alike. */

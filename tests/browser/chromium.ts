@@ -16,10 +16,6 @@ const FLAGS = [
 /** Where Debian puts it. */
 const EXECUTABLE = process.env.CHROMIUM ?? "/usr/bin/chromium";
 
-let browser: Promise<Browser> | undefined;
-
-afterAll(async () => (await browser)?.close());
-
 async function launch(): Promise<Browser> {
   if (!existsSync(EXECUTABLE))
     throw new Error(`no Chromium at ${EXECUTABLE}: apt-get install chromium, or set CHROMIUM`);
@@ -32,10 +28,21 @@ export interface Visit {
   troubles: string[];
 }
 
-/** A fresh page in a Chromium that reaches no host but this one. */
-export async function visit(): Promise<Visit> {
-  browser ??= launch();
-  const context = await (await browser).newContext();
+/**
+ * Answers what opens fresh pages in a Chromium that reaches no host but this one. To be called once a file, outside of
+ * the tests: it starts with the first page, and ends with the file.
+ */
+export function visits(): () => Promise<Visit> {
+  let browser: Promise<Browser> | undefined;
+  afterAll(async () => (await browser)?.close());
+  return async () => {
+    browser ??= launch();
+    return await freshPage(await browser);
+  };
+}
+
+async function freshPage(browser: Browser): Promise<Visit> {
+  const context = await browser.newContext();
   const page = await context.newPage();
   const troubles: string[] = [];
   await context.route("**", (route) => {
