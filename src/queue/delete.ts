@@ -43,7 +43,7 @@ export async function deleteJobs(
     lease as materialized (
       select id from jobsvc.leases where id in (select lease_id from named) order by id for update skip locked
     ),
-    place as materialized (${cancelledPlaces(sql, ids)}),
+    place as materialized (${cancelledPlaces(sql, sql`select id from known`)}),
     held as (
       select job_id as id from named
       where outcome is not distinct from 'cancelled' or lease_id not in (select id from lease)

@@ -1,4 +1,5 @@
 import type { Database } from "../db/connect.ts";
+import { cancelledPlaces } from "./withdraw.ts";
 
 /** How long finished jobs are kept, by the outcome of their last attempt. */
 export interface Retention {
@@ -28,7 +29,8 @@ export const FIRST_PAGE = "00000000-0000-0000-0000-000000000000";
  * first. Ids carry their time of birth, so the page is a range of the primary key and no index is needed.
  *
  * Guarantees: never a job that waits or runs, also when an operator retries it in this moment (the last ending is
- * locked and read again), nor a cancelled one whose place in `ready` has yet to be cleared.
+ * locked and read again); nor one that a lease still names, for its worker could end an attempt that nothing fences
+ * any more, and it would count as running; nor a cancelled one whose place in `ready` has yet to be cleared.
  */
 export async function pruneJobs(db: Database, { retention, limit, after }: Prune): Promise<Pruned> {
   const youngestHours = Math.min(retention.completedHours, retention.cancelledHours, retention.failedHours);
@@ -52,6 +54,14 @@ export async function pruneJobs(db: Database, { retention, limit, after }: Prune
         select * from jobsvc.attempts where job_id = page.id order by attempt desc limit 1 for update skip locked
       ) ending
     ),
+    held as materialized (
+      select job.id from jobsvc.leases cross join unnest(job_ids) as job (id)
+      union
+      select place.id
+      from (${cancelledPlaces(sql, sql`select id from page`)}) place
+      join jobsvc.ready using (queue, kind, priority, run_at)
+      where place.id = any (ready.job_ids)
+    ),
     old as materialized (
       select id, queue, kind, outcome
       from last
@@ -61,11 +71,7 @@ export async function pruneJobs(db: Database, { retention, limit, after }: Prune
           when 'cancelled' then ${retention.cancelledHours}::float8
           else ${retention.failedHours}::float8
         end
-        and not (outcome = 'cancelled' and exists (
-          select from jobsvc.ready
-          where ready.queue = last.queue and ready.kind = last.kind and ready.priority = last.priority
-            and last.id = any (ready.job_ids)
-        ))
+        and id not in (select id from held)
     ),
     without_history as (
       delete from jobsvc.attempts where job_id in (select id from old)

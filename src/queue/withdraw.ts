@@ -1,3 +1,4 @@
+import type { PendingQuery, Row } from "postgres";
 import type { Database, Sql } from "../db/connect.ts";
 
 /**
@@ -32,10 +33,10 @@ export function withdrawing(sql: Sql) {
 }
 
 /**
- * Where the jobs wait of which the attempt that waits was cancelled: their lane and due time follow from the job and
- * the ending before that one.
+ * Where cancelled jobs wait if they were left in their block: their lane and due time follow from the job and the
+ * ending before the last one. `among` is a query for ids.
  */
-export function cancelledPlaces(sql: Sql, ids: readonly string[]) {
+export function cancelledPlaces(sql: Sql, among: PendingQuery<Row[]>) {
   return sql`
     select jobs.id, queue, kind, priority, coalesce(before.retry_at, greatest(scheduled_at, created_at)) as run_at
     from jobsvc.jobs
@@ -43,7 +44,7 @@ export function cancelledPlaces(sql: Sql, ids: readonly string[]) {
       select attempt, outcome, retry_at from jobsvc.attempts where job_id = jobs.id order by attempt desc limit 1
     ) last
     left join jobsvc.attempts before on before.job_id = jobs.id and before.attempt = last.attempt - 1
-    where jobs.id = any (${[...ids]}::uuid[]) and last.outcome = 'cancelled' and last.retry_at is null`;
+    where jobs.id in (${among}) and last.outcome = 'cancelled' and last.retry_at is null`;
 }
 
 /**
@@ -53,7 +54,8 @@ export function cancelledPlaces(sql: Sql, ids: readonly string[]) {
 export async function withdrawCancelled(db: Database, ids: readonly string[]): Promise<void> {
   await db.run(
     (sql) => sql`
-    with leaving as materialized (${cancelledPlaces(sql, ids)}), ${withdrawing(sql)}
+    with leaving as materialized (${cancelledPlaces(sql, sql`select unnest(${[...ids]}::uuid[])`)}),
+    ${withdrawing(sql)}
     select`,
   );
 }

@@ -84,12 +84,16 @@ export class Model {
     );
   }
 
+  /** Whether a lease names it, also one that is only there for others. */
+  isNamed(job: ModelJob): boolean {
+    return [...this.leases.values()].some(({ jobs }) => jobs.includes(job));
+  }
+
   delete(deleted: ModelJob) {
     for (const lease of this.leases.values()) lease.jobs = lease.jobs.filter((job) => job !== deleted);
     this.prune([deleted]);
   }
 
-  /** Unlike a delete, this leaves the leases as they are. */
   prune(pruned: readonly ModelJob[]) {
     this.jobs = this.jobs.filter((job) => !pruned.includes(job));
     this.lastInsert = this.lastInsert.filter(({ id }) => this.job(id));

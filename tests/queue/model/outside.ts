@@ -76,7 +76,7 @@ export const prune: Happening<object> = {
   name: "prune",
   async happen(model, db) {
     const retention = { completedHours: 0, cancelledHours: 0, failedHours: 0 };
-    const final = model.jobs.filter((job) => job.final);
+    const final = model.jobs.filter((job) => job.final && !model.isNamed(job));
     const pruned = await pruneJobs(db, { retention, limit: 1_000, after: FIRST_PAGE });
     expect(pruned).toEqual({ jobs: final.length, next: null });
     model.prune(final);
