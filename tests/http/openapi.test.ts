@@ -1,6 +1,11 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
-import { request, SEED_REQUEST, testApp } from "./client.ts";
+import { request, SEED_REQUEST, SOME_ID, testApp } from "./client.ts";
+
+interface Media {
+  schema: { $ref: string };
+  examples?: Record<string, object>;
+}
 
 interface Operation {
   operationId: string;
@@ -9,7 +14,7 @@ interface Operation {
   tags: string[];
   security: object[];
   requestBody?: { content: Record<string, { example: unknown }> };
-  responses: Record<string, { description: string; content: Record<string, { schema: { $ref: string } }> }>;
+  responses: Record<string, { description: string; content: Record<string, Media> }>;
 }
 
 interface Document {
@@ -17,7 +22,11 @@ interface Document {
   info: { version: string; license: object };
   servers: object[];
   paths: Record<string, Record<string, Operation>>;
-  components: { schemas: Record<string, object>; securitySchemes: object };
+  components: {
+    schemas: Record<string, object>;
+    examples: Record<string, object>;
+    securitySchemes: object;
+  };
 }
 
 const { app } = testApp();
@@ -50,19 +59,38 @@ describe("the OpenAPI document", () => {
   });
 
   test("describes every route there is, and no other", () => {
-    const hidden = new Set(app.routes.filter(({ hooks }) => hooks.detail?.hide).map(({ path }) => path));
-    expect([...hidden].sort()).toEqual([
-      "/",
-      "/openapi.json",
-      "/swagger",
-      "/swagger/start.js",
-      "/swagger/swagger-ui-bundle.js",
-      "/swagger/swagger-ui.css",
+    const isHidden = (route: (typeof app.routes)[number]) => Boolean(route.hooks.detail?.hide);
+    const named = ({ method, path }: { method: string; path: string }) =>
+      `${method} ${path.replace(/:(\w+)/g, "{$1}")}`;
+    expect(app.routes.filter(isHidden).map(named).sort()).toEqual([
+      "GET /",
+      "GET /openapi.json",
+      "GET /swagger",
+      "GET /swagger/start.js",
+      "GET /swagger/swagger-ui-bundle.js",
+      "GET /swagger/swagger-ui.css",
     ]);
-    const routes = app.routes
-      .filter(({ path }) => !hidden.has(path))
-      .map(({ method, path }) => `${method} ${path.replace(/:(\w+)/g, "{$1}")}`);
-    expect(operations.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(routes.sort());
+    const routes = app.routes.filter((route) => !isHidden(route)).map(named);
+    expect(operations.map(named).sort()).toEqual(routes.sort());
+  });
+
+  test("is what the router knows: any other method is answered with those that the document has", async () => {
+    const METHODS = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PROPFIND", "PUT"];
+    for (const [path, methods] of Object.entries(document.paths)) {
+      const documented = Object.keys(methods).map((method) => method.toUpperCase());
+      const taken = [...documented, ...(documented.includes("GET") ? ["HEAD"] : [])].sort();
+      for (const method of METHODS) {
+        const response = await request(
+          app,
+          method,
+          path.replace("{id}", SOME_ID).replace("{name}", "default"),
+        );
+        await response.body?.cancel();
+        const [status, allow] = [response.status, response.headers.get("allow")];
+        if (taken.includes(method)) expect([path, method, status]).not.toEqual([path, method, 405]);
+        else expect([path, method, status, allow]).toEqual([path, method, 405, taken.join(", ")]);
+      }
+    }
   });
 
   test("gives each operation a name of its own, a title and a text", () => {
@@ -146,6 +174,22 @@ describe("the OpenAPI document", () => {
   test("has the seed's example, which the service takes", async () => {
     const { example } = document.paths["/api/jobs/create"]!.post!.requestBody!.content["application/json"]!;
     expect(example).toEqual(SEED_REQUEST);
+  });
+
+  test("shows an example of every body, and of every reason for a refusal", () => {
+    const { schemas, examples } = document.components;
+    for (const { operationId, requestBody, responses } of operations) {
+      for (const media of Object.values(requestBody?.content ?? {})) expect(media.example).toBeDefined();
+      for (const [status, { content }] of Object.entries(responses)) {
+        const [media] = Object.values(content ?? {});
+        if (media === undefined) continue;
+        const named = Object.keys(media.examples ?? {});
+        if (Number(status) >= 400)
+          expect([operationId, status, named]).not.toEqual([operationId, status, []]);
+        for (const kind of named) expect(examples[kind]).toMatchObject({ value: { status: Number(status) } });
+        expect(schemas[media.schema.$ref.split("/").at(-1)!]).toHaveProperty("examples");
+      }
+    }
   });
 
   test("says what needs a key", () => {
