@@ -4,9 +4,12 @@ import { join } from "node:path";
 import { request, testApp } from "../http/client.ts";
 
 /** The document in a file of its own, for programs that read one. Gone when `using` ends. */
-export async function documentFile(): Promise<AsyncDisposable & { path: string }> {
+export async function documentFile(
+  change: (text: string) => string = (text) => text,
+): Promise<AsyncDisposable & { path: string }> {
   const folder = await mkdtemp(join(tmpdir(), "jobsvc-openapi-"));
   const path = join(folder, "openapi.json");
-  await Bun.write(path, await request(testApp().app, "GET", "/openapi.json"));
+  const text = await (await request(testApp().app, "GET", "/openapi.json")).text();
+  await Bun.write(path, change(text));
   return { path, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }
