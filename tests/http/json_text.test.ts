@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { memberText, tooDeep } from "../../src/http/json_text.ts";
+import { elementTexts, memberText, tooDeep } from "../../src/http/json_text.ts";
 
 describe("memberText", () => {
   const TEXTS: [why: string, text: string, member: string][] = [
@@ -38,6 +38,33 @@ describe("memberText", () => {
         expect(memberText(`{${members.join(" ,\n")}}`, "payload")).toBe(payload);
       }),
     );
+  });
+});
+
+describe("elementTexts", () => {
+  test.each([
+    ["[]", []],
+    [" [ \n ] ", []],
+    ["[1]", ["1"]],
+    ["[ 1e400 ,\t-0.0e-5,\n12345678901234567890 ]", ["1e400", "-0.0e-5", "12345678901234567890"]],
+    ['[{"a":1,"a":[2,3]},[[],{}],"],[\\",{"]', ['{"a":1,"a":[2,3]}', "[[],{}]", '"],[\\",{"']],
+    ["[null,true,false]", ["null", "true", "false"]],
+  ] as const)("%s", (text, elements) => {
+    expect(JSON.parse(text)).toHaveLength(elements.length);
+    expect(elementTexts(text)).toEqual([...elements]);
+  });
+
+  test("whatever the elements are, they come out as they stand", () => {
+    fc.assert(
+      fc.property(fc.array(fc.json({ maxDepth: 4 })), (elements) => {
+        expect(elementTexts(`\n[ ${elements.join(" ,\t")}\r\n] `)).toEqual(elements);
+      }),
+    );
+  });
+
+  test("comes to an end with any text", () => {
+    fc.assert(fc.property(fc.string(), (text) => expect(elementTexts(text)).toBeArray()));
+    expect(elementTexts("[".repeat(1_000_000))).toBeArray();
   });
 });
 
