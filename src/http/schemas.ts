@@ -19,8 +19,9 @@ export const INSTANT_PATTERN =
 export const uuid = (description?: string) =>
   Type.String({ format: "uuid", pattern: UUID_PATTERN, ...(description && { description }) });
 
+/** The lengths are in the pattern, too; said once more for those who make names up. */
 export const name = (description: string, more: { default?: string; examples?: string[] } = {}) =>
-  Type.String({ pattern: NAME_PATTERN, description, ...more });
+  Type.String({ pattern: NAME_PATTERN, minLength: 1, maxLength: 64, description, ...more });
 
 export const instant = (description?: string) =>
   Type.String({ format: "date-time", ...(description && { description }) });

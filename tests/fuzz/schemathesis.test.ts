@@ -59,7 +59,7 @@ describe("what the document says is what the service answers", () => {
     async () => {
       const open = await service();
       // The first key would close the service, and everything else would be refused from then on.
-      await fuzz(open, undefined, ["--max-examples=25", "--exclude-operation-id=createKey"]);
+      await fuzz(open, undefined, ["--max-examples=40", "--exclude-operation-id=createKey"]);
       await expectUnharmed(open);
     },
     LONGEST_RUN_MS,
@@ -69,7 +69,7 @@ describe("what the document says is what the service answers", () => {
     "to who has a key, and to who has none",
     async () => {
       const closed = await service({ JOBSVC_API_KEYS: KEY });
-      await fuzz(closed, KEY, ["--max-examples=25"]);
+      await fuzz(closed, KEY, ["--max-examples=40"]);
       await fuzz(closed, undefined, ["--phases=examples,coverage"]);
       await expectUnharmed(closed);
     },
