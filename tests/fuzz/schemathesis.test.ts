@@ -4,8 +4,8 @@ import { temporaryDirectory } from "../support/embedded.ts";
 import { type Service, startService } from "../support/service.ts";
 import { INSTALL_MS, python, said } from "./python.ts";
 
-/** Another one at every run; one that found something finds it again. */
-const SEED = process.env.FUZZ_SEED ?? String(Math.floor(Math.random() * 2 ** 31));
+/** The same at every run, so that a change is judged by what it changed. Another one looks elsewhere: FUZZ_SEED=… */
+const SEED = process.env.FUZZ_SEED ?? "20261124";
 const KEY = "key-for-the-fuzz";
 /** More than three runs take, and not for ever. */
 const LONGEST_RUN_MS = 240_000;
@@ -59,7 +59,7 @@ describe("what the document says is what the service answers", () => {
     async () => {
       const open = await service();
       // The first key would close the service, and everything else would be refused from then on.
-      await fuzz(open, undefined, ["--max-examples=40", "--exclude-operation-id=createKey"]);
+      await fuzz(open, undefined, ["--max-examples=25", "--exclude-operation-id=createKey"]);
       await expectUnharmed(open);
     },
     LONGEST_RUN_MS,
@@ -69,7 +69,7 @@ describe("what the document says is what the service answers", () => {
     "to who has a key, and to who has none",
     async () => {
       const closed = await service({ JOBSVC_API_KEYS: KEY });
-      await fuzz(closed, KEY, ["--max-examples=40"]);
+      await fuzz(closed, KEY, ["--max-examples=25"]);
       await fuzz(closed, undefined, ["--phases=examples,coverage"]);
       await expectUnharmed(closed);
     },
