@@ -96,24 +96,28 @@ async function readWindow(
   { source, from, limit }: { source: Source; from: string; limit: number },
 ): Promise<Window> {
   const rows = await db.run((sql) => {
-    const below = sql`select id from (${source(sql)}) candidate where id < ${from} ${oldest(sql, filter)} order by id desc`;
+    const below = sql`from (${source.query(sql)}) candidate where id < ${from} ${oldest(sql, filter)} order by id desc`;
+    const place = source.whole ? sql`jobs.id` : sql`seen.id`;
+    const window = source.whole
+      ? sql`(select * ${below} limit ${WINDOW}) jobs`
+      : sql`(select id ${below} limit ${WINDOW}) seen
+          cross join lateral (select * from jobsvc.jobs where jobs.id = seen.id limit 1) jobs`;
     return sql<(ListedJob & { last: string | null; matches: boolean })[]>`
     select position.last, matching.id is not null as matches, matching.id, kind, queue, priority,
       user_id as "userId", resource_id as "resourceId", state, ended_attempts as "endedAttempts",
       max_attempts as "maxAttempts", scheduled_at as "scheduledAt", run_at as "runAt", to_json(tags) as tags,
       metadata, created_at as "createdAt", finished_at as "finishedAt"
-    from (select (${below} offset ${WINDOW - 1} limit 1) as last) position
+    from (select (select id ${below} offset ${WINDOW - 1} limit 1) as last) position
     left join (
       select likely.*, standing.state, standing.ended_attempts, standing.run_at, standing.finished_at
       from (
-        select seen.id as place, jobs.*
-        from (${below} limit ${WINDOW}) seen
-        cross join lateral (select * from jobsvc.jobs where jobs.id = seen.id limit 1) jobs
+        select ${place} as place, jobs.*
+        from ${window}
         left join lateral (
           select attempt, outcome, retry_at from jobsvc.attempts where job_id = jobs.id order by attempt desc limit 1
         ) last on true
         where true ${facts(sql, filter)} ${signs(sql, filter)}
-        order by seen.id desc
+        order by ${place} desc
         offset 0
       ) likely
       cross join lateral (select * from jobsvc.job_states where job_states.id = place limit 1) standing
