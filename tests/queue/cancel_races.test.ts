@@ -4,6 +4,7 @@ import { retryJob } from "../../src/queue/retry.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, insertNew, registered, take, working } from "../support/factory.ts";
 import { blocked, blocks, clear, ids, outcomes, stateOf, states } from "../support/facts.ts";
+import { meeting } from "../support/meeting.ts";
 import { session } from "../support/session.ts";
 
 const db = await testDatabase();
@@ -18,9 +19,11 @@ describe("cancel meets", () => {
     for (let round = 0; round < 200; round++) {
       const { worker, jobs } = await working(db, 1);
       const { id } = jobs[0]!;
-      const cancelFirst = round % 2 ? cancelJob(canceller, id) : undefined;
-      const ending = end(ender, worker, jobs);
-      const [answer, ended] = await Promise.all([cancelFirst ?? cancelJob(canceller, id), ending]);
+      const [answer, ended] = await meeting(
+        round,
+        () => cancelJob(canceller, id),
+        () => end(ender, worker, jobs),
+      );
       const state = ended.length === 1 ? "completed" : "cancelled";
       expect(answer).toBe(state === "completed" ? "already_final" : "cancelled");
       expect(await stateOf(db, id)).toBe(state);

@@ -6,6 +6,7 @@ import { readJob } from "../../src/queue/read.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, insertNew, newJob, passTime, registered, take, working } from "../support/factory.ts";
 import { blocked, blocks, clear, endings, everything, ids, stateOf } from "../support/facts.ts";
+import { meeting } from "../support/meeting.ts";
 import { session } from "../support/session.ts";
 
 const db = await testDatabase();
@@ -181,11 +182,11 @@ describe("a change meets", () => {
     for (let round = 0; round < 150; round++) {
       const jobs = ids(await insertNew(db, 3));
       const [id] = jobs;
-      const changing = round % 2 ? changeJob(changer, id!, { scheduledAt: inHours(1) }) : undefined;
-      const [taken, answer] = await Promise.all([
-        take(taker, worker, 3),
-        changing ?? changeJob(changer, id!, { scheduledAt: inHours(1) }),
-      ]);
+      const [taken, answer] = await meeting(
+        round,
+        () => take(taker, worker, 3),
+        () => changeJob(changer, id!, { scheduledAt: inHours(1) }),
+      );
       seen[answer]++;
       const ran = ids(taken).includes(id!);
       expect(await stateOf(db, id!)).toBe(ran ? "running" : "scheduled");
@@ -229,11 +230,13 @@ describe("a change meets", () => {
     await using changer = session(db);
     const seen = { changed: 0, not_waiting: 0, not_found: 0 };
     for (let round = 0; round < 150; round++) {
-      const [id] = await waiting(round % 2 ? "scheduled" : "available", round % 3);
-      const changing = round % 5 ? changeJob(changer, id!, { scheduledAt: inHours(9) }) : undefined;
-      const cancelling = cancelJob(canceller, id!);
-      const answer = await (changing ?? changeJob(changer, id!, { scheduledAt: inHours(9) }));
-      expect(await cancelling).toBe("cancelled");
+      const [id] = await waiting(round % 3 ? "scheduled" : "available", round % 5);
+      const [cancelled, answer] = await meeting(
+        round,
+        () => cancelJob(canceller, id!),
+        () => changeJob(changer, id!, { scheduledAt: inHours(9) }),
+      );
+      expect(cancelled).toBe("cancelled");
       seen[answer]++;
       expect(await stateOf(db, id!)).toBe("cancelled");
       expect(await blockOf(id!)).toEqual([]);

@@ -82,9 +82,9 @@ describe("a worker", () => {
   }
 
   test("obeys at once, in the middle of many jobs, and goes on where it was", async () => {
-    await insertNew(db, 400);
+    await insertNew(db, 1_000);
     const queues = [{ name: "default", slots: 2 }];
-    const worker = await startWorker(db, [handler(() => Bun.sleep(2))], { queues, pollIntervalMs: 20 });
+    const worker = await startWorker(db, [handler(() => Bun.sleep(5))], { queues, pollIntervalMs: 20 });
     await until("some to be done", async () => ((await states(db)).completed ?? 0) > 10);
     await pauseQueue(db, "default");
     await until("those to end that ran", async () => (await states(db)).running === undefined);
@@ -93,7 +93,7 @@ describe("a worker", () => {
     await looks(worker, 5);
     expect(await states(db)).toEqual(left);
     await resumeQueue(db, "default");
-    await until("all to be done", async () => (await states(db)).completed === 400);
+    await until("all to be done", async () => (await states(db)).completed === 1_000);
   });
 
   test("is woken by a resume, wherever that was said", async () => {
