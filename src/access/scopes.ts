@@ -1,5 +1,12 @@
 /** What a key may do, from the least to the most. `admin` includes all the others. */
-export const SCOPES = ["jobs:write", "jobs:read", "jobs:manage", "admin"] as const;
+export const SCOPES = [
+  "jobs:write",
+  "jobs:read",
+  "jobs:work",
+  "jobs:manage",
+  "agents:manage",
+  "admin",
+] as const;
 
 export type Scope = (typeof SCOPES)[number];
 

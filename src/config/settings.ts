@@ -82,6 +82,22 @@ export const SETTINGS = {
       description: "Queues that are worked on here, and how many jobs of each run at once",
     },
   ),
+  handlers: Type.Array(Type.String({ minLength: 1 }), {
+    default: [],
+    expects: "folders, separated by commas",
+    placeholder: "folder,…",
+    description: "Folders with handlers of your own: each *.ts file in them is a kind of job",
+  }),
+  watch: flag({
+    default: false,
+    description: "Start anew at every change in the folders of handlers; for development",
+  }),
+  handlerThreads: integer({
+    default: 10,
+    minimum: 1,
+    maximum: 1_000,
+    description: "How many jobs run at once of the kinds that run in threads",
+  }),
   graceMs: milliseconds({
     default: 30_000,
     description: "How long running jobs may go on after a stop signal; then they are released",
@@ -133,6 +149,10 @@ export const SETTINGS = {
     default: "auto",
     description: "JSON lines or lines for people; auto is pretty on a terminal",
   }),
+  unregisteredAgents: oneOf(["simulate", "fail"], {
+    default: "simulate",
+    description: "What becomes of a job for an agent that is not registered",
+  }),
   aiAgentSimulationMs: milliseconds({
     default: 2_000,
     description: "How long a simulated ai_agent job takes",
@@ -140,6 +160,40 @@ export const SETTINGS = {
   clientAgentSimulationMs: milliseconds({
     default: 1_000,
     description: "How long a simulated client_agent job takes",
+  }),
+  secretsKeys: Type.Array(Type.String({ pattern: "^[A-Za-z0-9+/_-]{43}=?$" }), {
+    default: [],
+    expects: "keys of 32 bytes in base64, separated by commas",
+    placeholder: "key,…",
+    secret: true,
+    defaultText: "none; embedded: one in the data directory",
+    description: "Encrypt the secrets of agents: the first key encrypts, all decrypt",
+  }),
+  publicUrl: Type.Optional(
+    Type.String({
+      pattern: "^https?://[^\\s/?#]+(/[^\\s?#]*)?$",
+      expects: "https://jobs.example.com",
+      placeholder: "url",
+      defaultText: "none",
+      description: "Where clients reach this service: named in the calls that ask them to call back",
+    }),
+  ),
+  outboundHttp: flag({
+    default: false,
+    description: "Let agents be called by plain http, too",
+  }),
+  outboundPorts: Type.Array(Type.Integer({ minimum: 1, maximum: 65_535 }), {
+    default: [443],
+    minItems: 1,
+    expects: "ports, separated by commas",
+    placeholder: "port,…",
+    description: "Ports at which agents may be called",
+  }),
+  outboundAllow: Type.Array(Type.String({ pattern: "^[0-9A-Fa-f:.]+/\\d{1,3}$" }), {
+    default: [],
+    expects: "networks such as 10.1.0.0/16, separated by commas",
+    placeholder: "network,…",
+    description: "Private networks in which agents may be called; all others are refused",
   }),
   retentionCompletedHours: hours({ default: 24, description: "How long completed jobs are kept" }),
   retentionCancelledHours: hours({ default: 24, description: "How long cancelled jobs are kept" }),

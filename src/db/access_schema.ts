@@ -15,6 +15,9 @@ export const apiKeys = jobsvc.table("api_keys", {
   scopes: text("scopes").array().notNull(),
   /** Bound to a user, a key sees and touches that user's jobs only. */
   userId: uuid("user_id"),
+  /** Of a key for pull workers: the only queues and kinds from which it takes; null for all. */
+  queues: text("queues").array(),
+  kinds: text("kinds").array(),
   createdAt: timestamptz("created_at").notNull().defaultNow(),
   expiresAt: timestamptz("expires_at"),
   revokedAt: timestamptz("revoked_at"),

@@ -1,6 +1,7 @@
 import { sql } from "drizzle-orm";
 import {
   bigint,
+  boolean,
   check,
   index,
   integer,
@@ -101,8 +102,15 @@ export const leases = jobsvc.table(
     ...standing,
     jobIds: uuid("job_ids").array().notNull(),
     leasedAt: timestamptz("leased_at").notNull().defaultNow(),
+    /** When the attempts are over whatever their worker says. Null where the worker's process sees to that itself. */
+    deadlineAt: timestamptz("deadline_at"),
+    /** Jobs that must not run once more after they were lost: whoever took them knows their kind. */
+    failLost: boolean("fail_lost").notNull().default(false),
   },
-  (leases) => [index("leases_worker").on(leases.workerId)],
+  (leases) => [
+    index("leases_worker").on(leases.workerId),
+    index("leases_deadline").on(leases.deadlineAt).where(sql`${leases.deadlineAt} is not null`),
+  ],
 );
 
 /**
@@ -123,6 +131,8 @@ export const attempts = jobsvc.table(
     error: jsonb("error"),
     /** `json` for the same reason as the payload. */
     result: json("result"),
+    /** What the attempt has used up of a model, and what that cost. */
+    usage: jsonb("usage"),
   },
   (attempts) => [
     primaryKey({ columns: [attempts.jobId, attempts.attempt] }),
@@ -146,6 +156,8 @@ export const workers = jobsvc.table("workers", {
   slots: integer("slots").notNull(),
   startedAt: timestamptz("started_at").notNull().defaultNow(),
   expiresAt: timestamptz("expires_at").notNull(),
+  /** How long each sign of life of a pull worker counts; null for a process, which says it with each beat. */
+  ttlMs: integer("ttl_ms"),
   drainingAt: timestamptz("draining_at"),
 });
 

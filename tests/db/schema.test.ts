@@ -6,13 +6,14 @@ import { is } from "drizzle-orm";
 import { PgTable } from "drizzle-orm/pg-core";
 import { drizzle } from "drizzle-orm/postgres-js";
 import * as accessSchema from "../../src/db/access_schema.ts";
+import * as agentsSchema from "../../src/db/agents_schema.ts";
 import { openSingle } from "../../src/db/connect.ts";
 import { MIGRATIONS } from "../../src/db/migrations.ts";
 import * as jobSchema from "../../src/db/schema.ts";
 import { testDatabase } from "../support/database.ts";
 
 const db = await testDatabase();
-const schema = { ...jobSchema, ...accessSchema };
+const schema = { ...jobSchema, ...accessSchema, ...agentsSchema };
 const tables = Object.entries<unknown>(schema).filter((entry): entry is [string, PgTable] =>
   is(entry[1], PgTable),
 );
