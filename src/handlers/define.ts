@@ -1,5 +1,5 @@
 import type { Static, TSchema } from "@sinclair/typebox";
-import type { RetryPolicy } from "../job/retry.ts";
+import type { RetryDecision, RetryPolicy } from "../job/retry.ts";
 
 /** What a handler may know of the job that it runs. */
 export interface JobInfo {
@@ -36,9 +36,24 @@ export interface JobContext extends Reporter {
 export interface JobDefinition<Payload extends TSchema = TSchema> {
   kind: string;
   payload: Payload;
+  /** Where a job waits that names no queue. */
+  queue?: string;
   /** Time limit of one attempt, unless the job brings its own. */
   timeoutMs?: number;
-  retry?: RetryPolicy;
+  /** How often a job is tried, the first time included, unless it brings its own number of retries. */
+  maxAttempts?: number;
+  /** How long to wait after a failure: a policy, or a function that decides on each. The default is n^4 seconds. */
+  retry?: RetryPolicy | RetryDecision;
+  /**
+   * What becomes of a job that is lost with the process that runs it: the default is to run it again; `fail` is for work
+   * that must not be done twice, and ends it as failed with the reason `lost`.
+   */
+  onLost?: "retry" | "fail";
+  /**
+   * Runs each job in a thread, apart from everything else: for what computes long, or may hang. The thread of a handler
+   * that does not heed its signal is ended.
+   */
+  thread?: boolean;
   /** What it returns becomes the job's result; what it throws becomes the attempt's error. */
   run(payload: Static<Payload>, context: JobContext): unknown;
 }

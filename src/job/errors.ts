@@ -25,6 +25,22 @@ export class HandlerError extends Error {
   }
 }
 
+/**
+ * Thrown by a handler that has nothing to do yet: the job comes back after `ms` milliseconds, at most a year, and this
+ * attempt takes none of its tries away. Throws a RangeError when `ms` is no such time.
+ */
+export class Snooze extends Error {
+  override name = "Snooze";
+
+  constructor(
+    readonly ms: number,
+    reason = "not yet",
+  ) {
+    super(reason);
+    if (!(ms >= 0)) throw new RangeError(`a job cannot sleep for ${ms} ms`);
+  }
+}
+
 /** Turns anything that can be thrown (an Error, a string, undefined, a hostile proxy) into what we store. */
 export function storedError(thrown: unknown, reason?: string): StoredError {
   return { ...describe(thrown, 0), ...(reason && { reason }) };

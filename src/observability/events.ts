@@ -17,6 +17,8 @@ export interface Events {
   "job.broken_off": JobFields & { outcome: "cancelled" | "lost"; ms: number };
   /** The ending came too late: the attempt had been ended by somebody else, and the handler's work is dropped. */
   "job.ending_lost": JobFields & { outcome: Outcome };
+  /** The kind's own retry function threw, or answered what is no time: the curve has decided instead. */
+  "handler.retry_failed": JobFields & { error: unknown };
   /** What the attempt told was too much, too large or not writable. */
   "reports.dropped": JobFields & { lines: number };
   /** Told by attempts that had been ended by somebody else. */

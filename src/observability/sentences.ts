@@ -19,6 +19,8 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
     (job) => `${job.kind} ended too late: somebody else had ended attempt ${job.attempt}`,
   ],
 
+  "handler.retry_failed": ["error", (job) => `the retry function of ${job.kind} failed: the curve decides`],
+
   "reports.dropped": ["warn", (job) => `${job.kind} told too much: ${job.lines} lines were dropped`],
   "reports.refused": ["info", (told) => `${told.lines} lines came after the end of their attempts`],
 

@@ -142,6 +142,7 @@ export function pool(parts: PoolParts): Pool {
       reporter: report,
       defaultTimeoutMs: parts.defaultTimeoutMs,
       random: Math.random,
+      complain: (error) => emit("handler.retry_failed", { ...fields, error }),
     });
     if (ending) {
       averageRunMs = averaged(averageRunMs, ending.ranMs);

@@ -1,9 +1,8 @@
 import type { JobDefinition, Reporter } from "../handlers/define.ts";
 import type { Registry } from "../handlers/registry.ts";
-import { HandlerError, storedError } from "../job/errors.ts";
 import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
-import { DEFAULT_RETRY_POLICY, hasTriesLeft, retryDelayMs } from "../job/retry.ts";
+import { PayloadError, ResultError, TimeoutError, type Verdict, verdictOn } from "./verdict.ts";
 
 export interface Run {
   job: TakenJob;
@@ -15,22 +14,12 @@ export interface Run {
   /** Time limit for a job that brings none and whose kind sets none. */
   defaultTimeoutMs: number;
   random: () => number;
+  /** Hears that the kind's own retry function was of no use, and why. */
+  complain: (error: unknown) => void;
 }
 
 /** A result is for reading, not for storage: larger outputs belong where the handler can put them. */
 const MAX_RESULT_BYTES = 1024 * 1024;
-
-class TimeoutError extends Error {
-  override name = "TimeoutError";
-}
-
-class PayloadError extends Error {
-  override name = "PayloadError";
-}
-
-class ResultError extends Error {
-  override name = "ResultError";
-}
 
 /** The attempt was broken off from outside. */
 const INTERRUPTED = Symbol("interrupted");
@@ -49,7 +38,7 @@ export async function runJob(run: Run): Promise<Ending | null> {
       return run.controller.signal.reason === "released" ? releasedEnding(run.job, startedMs) : null;
     return { ...ending(run.job, startedMs), outcome: "completed", result: resultText(output) };
   } catch (thrown) {
-    return { ...ending(run.job, startedMs), ...afterFailure(run, thrown) };
+    return { ...ending(run.job, startedMs), ...verdict(run, thrown) };
   }
 }
 
@@ -127,35 +116,10 @@ function ending(job: TakenJob, startedMs: number): Ending {
   };
 }
 
-function afterFailure({ job, registry, random }: Run, thrown: unknown): Partial<Ending> {
-  const failures = job.failures + 1;
-  const policy = registry.find(job.kind)?.retry ?? DEFAULT_RETRY_POLICY;
-  const again = mayHelp(thrown) && hasTriesLeft(failures, job.maxAttempts);
-  const retryAfterMs = again ? (wishedDelayMs(thrown) ?? retryDelayMs(policy, failures, random())) : null;
-  return { outcome: "failed", failures, retryAfterMs, error: storedError(thrown, reasonOf(thrown)) };
-}
-
-/** A payload or a result that does not fit today will not fit tomorrow. */
-function mayHelp(thrown: unknown): boolean {
-  if (thrown instanceof PayloadError || thrown instanceof ResultError) return false;
-  return !(thrown instanceof HandlerError && thrown.retryAfter === false);
-}
-
-/** A handler's wish counts as long as it is a time: at least now, and no later than a year from now. */
-function wishedDelayMs(thrown: unknown): number | undefined {
-  if (!(thrown instanceof HandlerError) || typeof thrown.retryAfter !== "number") return undefined;
-  return Number.isNaN(thrown.retryAfter)
-    ? undefined
-    : Math.min(Math.max(thrown.retryAfter, 0), MAX_WISHED_DELAY_MS);
-}
-
-const MAX_WISHED_DELAY_MS = 365 * 24 * 60 * 60 * 1000;
-
-function reasonOf(thrown: unknown): string | undefined {
-  if (thrown instanceof TimeoutError) return "timed_out";
-  if (thrown instanceof PayloadError) return "invalid_payload";
-  if (thrown instanceof ResultError) return "invalid_result";
-  return undefined;
+function verdict({ job, registry, random, complain }: Run, thrown: unknown): Verdict {
+  const { failures, maxAttempts } = job;
+  const retry = registry.find(job.kind)?.retry;
+  return verdictOn(thrown, { retry, failures, maxAttempts, random: random(), complain });
 }
 
 function resultText(output: unknown): string | null {

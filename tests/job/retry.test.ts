@@ -68,6 +68,15 @@ describe("a kind's own policy", () => {
     );
   });
 
+  test("the curve may begin and end elsewhere", () => {
+    const own: RetryPolicy = { type: "exponential", firstMs: 10, maxMs: 1_000 };
+    expect([1, 2, 3, 4, 100].map((n) => delay(own, n))).toEqual([10, 160, 810, 1_000, 1_000]);
+    expect(retryDelayMs({ type: "exponential", firstMs: 10 }, 1, 0)).toBe(9);
+    expect(delay({ type: "exponential", firstMs: 10 }, 1_000)).toBe(24 * HOUR_MS);
+    expect(delay({ type: "exponential", maxMs: 60_000 }, 3)).toBe(60_000);
+    expect(delay({ type: "exponential", maxMs: 48 * HOUR_MS }, 100)).toBe(48 * HOUR_MS);
+  });
+
   test("a list is followed, and its last wait repeats", () => {
     const list: RetryPolicy = { type: "list", delaysMs: [10, 0, 30] };
     expect([1, 2, 3, 4, 100].map((n) => delay(list, n))).toEqual([10, 0, 30, 30, 30]);

@@ -19,11 +19,17 @@ export interface RunOptions {
   controller?: AbortController;
   defaultTimeoutMs?: number;
   random?: number;
+  complain?: (error: unknown) => void;
 }
 
 /** Runs one attempt with this handler, with the dice in the middle. */
 export function run(work: JobDefinition["run"], options: RunOptions = {}): Promise<Ending | null> {
-  const { controller = new AbortController(), defaultTimeoutMs = 60_000, random = 0.5 } = options;
+  const {
+    controller = new AbortController(),
+    defaultTimeoutMs = 60_000,
+    random = 0.5,
+    complain = () => {},
+  } = options;
   return runJob({
     job: taken(options.job),
     registry: registry([handler(work, options.definition)]),
@@ -31,5 +37,6 @@ export function run(work: JobDefinition["run"], options: RunOptions = {}): Promi
     reporter: SILENT,
     defaultTimeoutMs,
     random: () => random,
+    complain,
   });
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import type { JobDefinition } from "../../src/handlers/define.ts";
-import { HandlerError } from "../../src/job/errors.ts";
+import { HandlerError, Snooze } from "../../src/job/errors.ts";
 import { type RunOptions, run } from "../support/run.ts";
 
 const rejected = (thrown: unknown, options: RunOptions = {}) => run(() => Promise.reject(thrown), options);
@@ -85,6 +85,21 @@ describe("whatever is thrown", () => {
   ])("%s is kept too", async (_, thrown, error) => {
     expect(await rejected(thrown)).toMatchObject({ outcome: "failed", retryAfterMs: 1_000, error });
   });
+
+  const refuse = () => {
+    throw new Error("no answer");
+  };
+  test.each([
+    ["hides what it is", new Proxy({}, { getPrototypeOf: refuse })],
+    ["hides its wish", new Proxy(new HandlerError("later", { retryAfter: 1 }), { get: refuse })],
+    ["hides how long it sleeps", new Proxy(new Snooze(1), { get: refuse })],
+  ])("something that %s is a failure like any other", async (_, thrown) => {
+    expect(await rejected(thrown)).toMatchObject({
+      outcome: "failed",
+      retryAfterMs: 1_000,
+      error: { message: "the handler threw something that cannot be read" },
+    });
+  });
 });
 
 describe("a handler's wish", () => {
@@ -107,6 +122,112 @@ describe("a handler's wish", () => {
   test("does not give more attempts than the job has", async () => {
     const ending = await rejected(new HandlerError("later", { retryAfter: 1 }), { job: { maxAttempts: 1 } });
     expect(ending?.retryAfterMs).toBeNull();
+  });
+});
+
+describe("a snooze", () => {
+  test("brings the job back after its time, says why, and takes no try away", async () => {
+    const job = { attempt: 4, failures: 2, losses: 1, maxAttempts: 3 };
+    expect(await rejected(new Snooze(90_000, "the other side sleeps"), { job })).toMatchObject({
+      outcome: "snoozed",
+      retryAfterMs: 90_000,
+      attempt: 4,
+      failures: 2,
+      losses: 1,
+      error: { name: "Snooze", message: "the other side sleeps" },
+      result: null,
+    });
+  });
+
+  test("keeps no stack: nothing went wrong", async () => {
+    expect((await rejected(new Snooze(1)))?.error).toEqual({ name: "Snooze", message: "not yet" });
+  });
+
+  test.each([
+    [0, 0],
+    [0.5, 0.5],
+    [Number.POSITIVE_INFINITY, 365 * 24 * 60 * 60 * 1000],
+  ])("of %p ms is one of %p ms", async (ms, retryAfterMs) => {
+    expect(await rejected(new Snooze(ms))).toMatchObject({ outcome: "snoozed", retryAfterMs });
+  });
+
+  test.each([-1, Number.NaN, undefined as never, "soon" as never])(
+    "of %p ms is refused where it is made",
+    (ms) => {
+      expect(() => new Snooze(ms)).toThrow(RangeError);
+    },
+  );
+});
+
+describe("a retry function", () => {
+  const decided = async (retry: JobDefinition["retry"], thrown: unknown = new Error("x"), job = {}) => {
+    const complaints: unknown[] = [];
+    const ending = await rejected(thrown, {
+      definition: { ...(retry && { retry }) },
+      job: { failures: 1, maxAttempts: 9, ...job },
+      random: 0.25,
+      complain: (error) => complaints.push(error),
+    });
+    return { ending, complaints };
+  };
+
+  test("hears the number of the failure, what was thrown and the dice, and decides", async () => {
+    const heard: unknown[] = [];
+    const thrown = { code: 429 };
+    const { ending, complaints } = await decided((...told) => heard.push(...told) * 100, thrown);
+    expect(heard).toEqual([2, thrown, 0.25]);
+    expect(heard[1]).toBe(thrown);
+    expect(ending).toMatchObject({ outcome: "failed", failures: 2, retryAfterMs: 300 });
+    expect(complaints).toEqual([]);
+  });
+
+  test("that answers false ends the job", async () => {
+    const { ending, complaints } = await decided(() => false);
+    expect(ending).toMatchObject({ outcome: "failed", retryAfterMs: null });
+    expect(complaints).toEqual([]);
+  });
+
+  test.each([
+    [-5, 0],
+    [Number.POSITIVE_INFINITY, 365 * 24 * 60 * 60 * 1000],
+  ])("that answers %p means %p ms", async (answer, retryAfterMs) => {
+    expect((await decided(() => answer)).ending?.retryAfterMs).toBe(retryAfterMs);
+  });
+
+  test.each([
+    ["answers nothing", () => undefined],
+    ["answers NaN", () => Number.NaN],
+    ["answers a text", () => "100"],
+    ["answers true", () => true],
+    ["answers a promise", async () => 100],
+    ["answers a promise that fails", () => Promise.reject(new Error("late"))],
+  ])("that %s leaves it to the curve, and is complained of", async (_, retry) => {
+    const { ending, complaints } = await decided(retry as never);
+    expect(ending?.retryAfterMs).toBe(16_000 * 0.95);
+    expect(complaints).toEqual([new TypeError("a retry function answers milliseconds, or false for never")]);
+  });
+
+  test("that throws leaves it to the curve, and what it threw is told", async () => {
+    const broken = new Error("cannot count");
+    const { ending, complaints } = await decided(() => {
+      throw broken;
+    });
+    expect(ending).toMatchObject({ retryAfterMs: 16_000 * 0.95, error: { message: "x" } });
+    expect(complaints).toEqual([broken]);
+  });
+
+  test("is not asked when no try is left, nor when the error knows better, nor for a snooze", async () => {
+    const never = () => {
+      throw new Error("asked");
+    };
+    const asked = await Promise.all([
+      decided(never, new Error("x"), { maxAttempts: 2 }),
+      decided(never, new HandlerError("later", { retryAfter: 7 })),
+      decided(never, new HandlerError("never", { retryAfter: false })),
+      decided(never, new Snooze(8)),
+    ]);
+    expect(asked.map(({ ending }) => ending?.retryAfterMs)).toEqual([null, 7, null, 8]);
+    expect(asked.flatMap(({ complaints }) => complaints)).toEqual([]);
   });
 });
 

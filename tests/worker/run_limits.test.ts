@@ -165,6 +165,7 @@ describe("a handler", () => {
         reporter: SILENT,
         defaultTimeoutMs: FAR_MS,
         random: () => 0.5,
+        complain: () => {},
       });
     const wrong = await attempt('{"to":["a",7]}');
     expect(wrong).toMatchObject({ outcome: "failed", retryAfterMs: null });
