@@ -7,15 +7,17 @@ const ROOMS: Record<string, readonly string[]> = {
   lifecycle: [],
   observability: ["job"],
   config: ["job"],
-  handlers: ["job"],
+  outbound: ["job"],
+  handlers: ["outbound", "job"],
   db: ["job"],
   "db/embedded": ["db", "lifecycle"],
   queue: ["db", "job"],
   access: ["db", "job"],
+  agents: ["db", "job"],
   dashboard: ["queue", "db", "job"],
   maintenance: ["queue", "db", "lifecycle", "observability", "job"],
   worker: ["queue", "db", "handlers", "lifecycle", "observability", "job"],
-  http: ["dashboard", "access", "queue", "db", "lifecycle", "observability", "job"],
+  http: ["dashboard", "access", "agents", "outbound", "queue", "db", "lifecycle", "observability", "job"],
 };
 
 /** The files beside the rooms put the process together: they know every room, and no room knows them. */
@@ -35,6 +37,7 @@ const PACKAGES: Record<string, readonly string[]> = {
   postgres: ["db", "db/embedded", "queue"],
   "drizzle-orm": ["db", "queue"],
   "@sinclair/typebox": ["config", "http", "handlers"],
+  "ipaddr.js": ["outbound", "config"],
   pino: ["observability"],
   "pino-pretty": ["observability"],
   "prom-client": ["observability"],
