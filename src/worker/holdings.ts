@@ -1,13 +1,9 @@
 import type { TakenJob } from "../job/job.ts";
 import type { AttemptKey } from "../queue/end.ts";
+import { Breaker } from "./breaker.ts";
 
 /** Why a running attempt is broken off. It is the reason of the handler's signal. */
 export type Interruption = "cancelled" | "lost" | "released";
-
-interface Held {
-  job: TakenJob;
-  controller: AbortController;
-}
 
 /** What this process holds: the jobs that run here, and the leases under which they were taken. */
 export interface Holdings {
@@ -18,8 +14,8 @@ export interface Holdings {
    */
   askForSuspect<T>(take: (suspects: boolean) => Promise<T>): Promise<T>;
   leases(): string[];
-  /** Registers a taken job; the controller breaks it off. */
-  hold(job: TakenJob): AbortController;
+  /** Registers a taken job; the breaker breaks it off. */
+  hold(job: TakenJob): Breaker;
   /** The job has ended here, or was broken off: it no longer counts as held. */
   settle(job: TakenJob): void;
   interrupt(attempt: AttemptKey, why: Interruption): void;
@@ -32,17 +28,18 @@ export interface Holdings {
 const SUSPECT_LOSSES = 2;
 
 export function holdings(): Holdings {
-  const byJob = new Map<string, Held>();
+  /** By the job as it was taken, and not by its id: that is hashed once for every job and looked for once in a while. */
+  const held = new Map<TakenJob, Breaker>();
   let suspects = 0;
   let asking = false;
 
   function interruptWhere(matches: (job: TakenJob) => boolean, why: Interruption) {
-    for (const { job, controller } of byJob.values()) if (matches(job)) controller.abort(why);
+    for (const [job, breaker] of held) if (matches(job)) breaker.abort(why);
   }
 
   return {
     get size() {
-      return byJob.size;
+      return held.size;
     },
     async askForSuspect(take) {
       if (suspects > 0 || asking) return await take(false);
@@ -53,25 +50,20 @@ export function holdings(): Holdings {
         asking = false;
       }
     },
-    leases: () => [...new Set([...byJob.values()].map(({ job }) => job.leaseId))],
+    leases: () => [...new Set(held.keys().map((job) => job.leaseId))],
     hold(job) {
-      const controller = new AbortController();
-      byJob.set(key(job.id, job.attempt), { job, controller });
+      const breaker = new Breaker();
+      held.set(job, breaker);
       if (job.losses >= SUSPECT_LOSSES) suspects++;
-      return controller;
+      return breaker;
     },
     settle(job) {
-      if (byJob.delete(key(job.id, job.attempt)) && job.losses >= SUSPECT_LOSSES) suspects--;
+      if (held.delete(job) && job.losses >= SUSPECT_LOSSES) suspects--;
     },
-    interrupt({ jobId, attempt }, why) {
-      byJob.get(key(jobId, attempt))?.controller.abort(why);
-    },
+    interrupt: ({ jobId, attempt }, why) =>
+      interruptWhere((job) => job.id === jobId && job.attempt === attempt, why),
     interruptJob: (jobId, why) => interruptWhere((job) => job.id === jobId, why),
     interruptLease: (leaseId, why) => interruptWhere((job) => job.leaseId === leaseId, why),
     interruptAll: (why) => interruptWhere(() => true, why),
   };
-}
-
-function key(jobId: string, attempt: number): string {
-  return `${jobId}/${attempt}`;
 }

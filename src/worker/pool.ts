@@ -7,6 +7,7 @@ import type { Service } from "../lifecycle/service.ts";
 import type { Emit, Events } from "../observability/events.ts";
 import { type Lane, readLanes } from "../queue/lanes.ts";
 import { takeJobs } from "../queue/take.ts";
+import type { Breaker } from "./breaker.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
 import type { Reports } from "./reports.ts";
@@ -50,7 +51,7 @@ const LATEST_RUN_WEIGHT = 0.05;
 
 interface Held {
   job: TakenJob;
-  controller: AbortController;
+  breaker: Breaker;
 }
 
 /**
@@ -85,7 +86,7 @@ export function pool(parts: PoolParts): Pool {
       const taken = await takeJobs(db, { workerId, queue: queue.name, lanes, limit, blocks, suspects });
       for (const job of taken.jobs) {
         endings.expect(job);
-        ahead.push({ job, controller: holdings.hold(job) });
+        ahead.push({ job, breaker: holdings.hold(job) });
       }
       return taken;
     });
@@ -124,7 +125,7 @@ export function pool(parts: PoolParts): Pool {
     }
   }
 
-  async function runInSlot({ job, controller }: Held) {
+  async function runInSlot({ job, breaker }: Held) {
     const fields = {
       job_id: job.id,
       kind: job.kind,
@@ -138,7 +139,7 @@ export function pool(parts: PoolParts): Pool {
     const ending = await runJob({
       job,
       registry,
-      controller,
+      breaker,
       reporter: report,
       defaultTimeoutMs: parts.defaultTimeoutMs,
       random: Math.random,
@@ -148,7 +149,7 @@ export function pool(parts: PoolParts): Pool {
       averageRunMs = averaged(averageRunMs, ending.ranMs);
       emitEnding(fields, ending);
     } else {
-      const outcome = controller.signal.reason as "cancelled" | "lost";
+      const outcome = breaker.reason as "cancelled" | "lost";
       emit("job.broken_off", { ...fields, outcome, ms: Math.round(performance.now() - startedMs) });
     }
     const told = report.close();

@@ -2,13 +2,14 @@ import type { JobDefinition, Reporter } from "../handlers/define.ts";
 import type { Registry } from "../handlers/registry.ts";
 import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
+import type { Breaker } from "./breaker.ts";
 import { PayloadError, ResultError, TimeoutError, type Verdict, verdictOn } from "./verdict.ts";
 
 export interface Run {
   job: TakenJob;
   registry: Registry;
-  /** Broken off from outside: cancelled, lost or released. */
-  controller: AbortController;
+  /** Breaks it off: from outside (cancelled, lost, released), or here when its time is up. */
+  breaker: Breaker;
   /** Takes what the handler tells. */
   reporter: Reporter;
   /** Time limit for a job that brings none and whose kind sets none. */
@@ -33,9 +34,9 @@ export async function runJob(run: Run): Promise<Ending | null> {
   try {
     const definition = run.registry.find(run.job.kind);
     if (!definition) throw new PayloadError(`nobody here knows the kind "${run.job.kind}"`);
-    const output = await raceInterruption(run, () => withTimeLimit(run, definition));
+    const output = await untilBroken(run, definition);
     if (output === INTERRUPTED)
-      return run.controller.signal.reason === "released" ? releasedEnding(run.job, startedMs) : null;
+      return run.breaker.reason === "released" ? releasedEnding(run.job, startedMs) : null;
     return { ...ending(run.job, startedMs), outcome: "completed", result: resultText(output) };
   } catch (thrown) {
     return { ...ending(run.job, startedMs), ...verdict(run, thrown) };
@@ -47,39 +48,36 @@ export function releasedEnding(job: TakenJob, startedMs = performance.now()): En
   return { ...ending(job, startedMs), outcome: "released", retryAfterMs: 0 };
 }
 
-async function raceInterruption(run: Run, start: () => Promise<unknown>): Promise<unknown> {
-  const { signal } = run.controller;
-  // Cancelled or lost while it waited here for its slot: whatever it did now, somebody else may be doing too.
-  if (signal.aborted) return INTERRUPTED;
-  const { promise, resolve } = Promise.withResolvers<typeof INTERRUPTED>();
-  signal.addEventListener("abort", () => resolve(INTERRUPTED), { once: true });
-  const work = start();
-  // The loser of the race must not become an unhandled rejection.
-  work.catch(() => undefined);
-  return await Promise.race([work, promise]);
+/**
+ * What the handler answers, or what breaks it off before. One promise and one timer, and nothing else is made for the
+ * break: for jobs of microseconds each promise counts.
+ */
+function untilBroken(run: Run, definition: JobDefinition): Promise<unknown> {
+  const { job, breaker } = run;
+  return new Promise((resolve, reject) => {
+    function broken() {
+      clearTimeout(timer);
+      if (breaker.reason instanceof TimeoutError) reject(breaker.reason);
+      else resolve(INTERRUPTED);
+    }
+    const limitMs = job.timeoutMs ?? definition.timeoutMs ?? run.defaultTimeoutMs;
+    const timer = setTimeout(() => breaker.abort(timeoutError(limitMs)), limitMs);
+    // Cancelled or lost while it waited here for its slot: whatever it did now, somebody else may be doing too.
+    if (breaker.reason !== undefined) return broken();
+    breaker.onBreak = broken;
+    callHandler(run, definition)
+      .then(resolve, reject)
+      .then(() => clearTimeout(timer));
+  });
 }
 
-async function withTimeLimit(run: Run, definition: JobDefinition): Promise<unknown> {
-  const limitMs = run.job.timeoutMs ?? definition.timeoutMs ?? run.defaultTimeoutMs;
-  const timeout = new AbortController();
-  const { promise: timedOut, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new TimeoutError(`the attempt took longer than its limit of ${limitMs} ms`);
-    timeout.abort(error);
-    reject(error);
-  }, limitMs);
-  try {
-    const signal = AbortSignal.any([run.controller.signal, timeout.signal]);
-    return await Promise.race([callHandler(run, definition, signal), timedOut]);
-  } finally {
-    clearTimeout(timer);
-  }
+function timeoutError(limitMs: number): TimeoutError {
+  return new TimeoutError(`the attempt took longer than its limit of ${limitMs} ms`);
 }
 
 async function callHandler(
-  { job, registry, reporter }: Run,
+  { job, registry, reporter, breaker }: Run,
   definition: JobDefinition,
-  signal: AbortSignal,
 ): Promise<unknown> {
   const payload = JSON.parse(job.payload);
   const [problem] = registry.checkPayload(job.kind, payload);
@@ -89,7 +87,9 @@ async function callHandler(
   return await definition.run(payload, {
     job: { id, kind, queue, userId, resourceId, maxAttempts },
     attempt,
-    signal,
+    get signal() {
+      return breaker.signal;
+    },
     progress,
     log,
     emit,

@@ -2,6 +2,7 @@ import type { JobDefinition } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import type { TakenJob } from "../../src/job/job.ts";
 import type { Ending } from "../../src/job/outcome.ts";
+import { Breaker } from "../../src/worker/breaker.ts";
 import { runJob } from "../../src/worker/run.ts";
 import { newJob } from "./factory.ts";
 import { handler } from "./handlers.ts";
@@ -16,7 +17,7 @@ export function taken(changes: Partial<TakenJob> = {}): TakenJob {
 export interface RunOptions {
   job?: Partial<TakenJob>;
   definition?: Partial<JobDefinition>;
-  controller?: AbortController;
+  breaker?: Breaker;
   defaultTimeoutMs?: number;
   random?: number;
   complain?: (error: unknown) => void;
@@ -24,16 +25,11 @@ export interface RunOptions {
 
 /** Runs one attempt with this handler, with the dice in the middle. */
 export function run(work: JobDefinition["run"], options: RunOptions = {}): Promise<Ending | null> {
-  const {
-    controller = new AbortController(),
-    defaultTimeoutMs = 60_000,
-    random = 0.5,
-    complain = () => {},
-  } = options;
+  const { breaker = new Breaker(), defaultTimeoutMs = 60_000, random = 0.5, complain = () => {} } = options;
   return runJob({
     job: taken(options.job),
     registry: registry([handler(work, options.definition)]),
-    controller,
+    breaker,
     reporter: SILENT,
     defaultTimeoutMs,
     random: () => random,

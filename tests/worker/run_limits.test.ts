@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test";
 import { Type } from "@sinclair/typebox";
 import { defineJob, type JobContext } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
+import { Breaker } from "../../src/worker/breaker.ts";
 import { runJob } from "../../src/worker/run.ts";
 import { obedient, stubborn } from "../support/handlers.ts";
 import { SILENT } from "../support/reporter.ts";
@@ -59,29 +60,29 @@ describe("a time limit", () => {
 
 describe("an interruption", () => {
   test.each(["cancelled", "lost"] as const)("%s: somebody else has ended the attempt", async (why) => {
-    const controller = new AbortController();
+    const breaker = new Breaker();
     const reasons: unknown[] = [];
     const running = run(
       (_, { signal }) => {
         signal.addEventListener("abort", () => reasons.push(signal.reason));
-        controller.abort(why);
+        breaker.abort(why);
         return stubborn();
       },
-      { controller },
+      { breaker },
     );
     expect(await running).toBeNull();
     expect(reasons).toEqual([why]);
   });
 
   test("released: the job goes back at once, and nothing counts against it", async () => {
-    const controller = new AbortController();
+    const breaker = new Breaker();
     const job = { attempt: 3, failures: 2, losses: 1, maxAttempts: 3 };
     const running = run(
       () => {
-        controller.abort("released");
+        breaker.abort("released");
         return stubborn();
       },
-      { controller, job },
+      { breaker, job },
     );
     expect(await running).toMatchObject({
       outcome: "released",
@@ -95,13 +96,29 @@ describe("an interruption", () => {
   });
 
   test("beats the error with which the handler heeds it, and an error that comes later harms nobody", async () => {
-    const controller = new AbortController();
     const late = Promise.withResolvers<never>();
-    const heeding = run(obedient, { controller });
-    const ignoring = run(() => late.promise, { controller });
-    controller.abort("cancelled");
+    const breakers = [new Breaker(), new Breaker()] as const;
+    const heeding = run(obedient, { breaker: breakers[0] });
+    const ignoring = run(() => late.promise, { breaker: breakers[1] });
+    for (const breaker of breakers) breaker.abort("cancelled");
     expect(await Promise.all([heeding, ignoring])).toEqual([null, null]);
     late.reject(new Error("nobody listens any more"));
+  });
+
+  test("is what a signal tells that is asked for only then", async () => {
+    const breaker = new Breaker();
+    const told = Promise.withResolvers<AbortSignal>();
+    const running = run(
+      async (_, context) => {
+        await Bun.sleep(1);
+        told.resolve(context.signal);
+      },
+      { breaker },
+    );
+    breaker.abort("cancelled");
+    breaker.abort("lost");
+    expect(await running).toBeNull();
+    expect(await told.promise).toMatchObject({ aborted: true, reason: "cancelled" });
   });
 
   test("that came before the start keeps the handler from starting", async () => {
@@ -111,7 +128,7 @@ describe("an interruption", () => {
         () => {
           called = true;
         },
-        { controller: aborted(why) },
+        { breaker: aborted(why) },
       );
       expect(called).toBe(false);
       expect(ending?.outcome).toBe(why === "released" ? "released" : undefined);
@@ -119,16 +136,16 @@ describe("an interruption", () => {
   });
 
   test("that comes after the end changes nothing", async () => {
-    const controller = new AbortController();
-    const ending = await run(() => "done", { controller });
-    controller.abort("cancelled");
+    const breaker = new Breaker();
+    const ending = await run(() => "done", { breaker });
+    breaker.abort("cancelled");
     expect(ending?.outcome).toBe("completed");
   });
 
-  function aborted(why: string): AbortController {
-    const controller = new AbortController();
-    controller.abort(why);
-    return controller;
+  function aborted(why: string): Breaker {
+    const breaker = new Breaker();
+    breaker.abort(why);
+    return breaker;
   }
 });
 
@@ -161,7 +178,7 @@ describe("a handler", () => {
       runJob({
         job: taken({ kind: "mail", payload }),
         registry: registry([definition]),
-        controller: new AbortController(),
+        breaker: new Breaker(),
         reporter: SILENT,
         defaultTimeoutMs: FAR_MS,
         random: () => 0.5,
