@@ -1,5 +1,7 @@
-import { TypeGuard } from "@sinclair/typebox";
+import { type TProperties, Type, TypeGuard } from "@sinclair/typebox";
+import { Value } from "@sinclair/typebox/value";
 import { MAX_RETRIES_LIMIT, NAME_PATTERN } from "../job/job.ts";
+import { MAX_WISHED_DELAY_MS } from "../job/retry.ts";
 import { payloadFault } from "./payload_fault.ts";
 
 export interface DefinitionFault {
@@ -13,9 +15,14 @@ type Rule = (value: unknown) => string | undefined;
 
 /** The longest time that a timer can count, 25 days. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-/** A retry after more than a year is a slip of the keyboard. */
-const LONGEST_DELAY_MS = 365 * 24 * 60 * 60 * 1000;
 const MOST_DELAYS = 100;
+
+const Delay = Type.Integer({ minimum: 0, maximum: MAX_WISHED_DELAY_MS });
+const Policy = Type.Union([
+  policy("exponential", { firstMs: Type.Optional(Delay), maxMs: Type.Optional(Delay) }),
+  policy("fixed", { delayMs: Delay }),
+  policy("list", { delaysMs: Type.Array(Delay, { minItems: 1, maxItems: MOST_DELAYS }) }),
+]);
 
 const REQUIRED: Record<string, Rule> = {
   kind: name,
@@ -67,19 +74,15 @@ function wholeNumber(least: number, most: number): Rule {
 }
 
 function retry(value: unknown): string | undefined {
-  if (typeof value === "function") return undefined;
-  const policy = isPlainObject(value) ? value : {};
-  const { type, ...more } = policy;
-  const delays: unknown[] =
-    type === "fixed" ? [more.delayMs] : type === "list" && Array.isArray(more.delaysMs) ? more.delaysMs : [];
-  const members = { exponential: "", fixed: "delayMs", list: "delaysMs" }[String(type)];
-  if (members === undefined || Object.keys(more).join() !== members)
-    return 'must be a function, { type: "exponential" }, { type: "fixed", delayMs } or { type: "list", delaysMs: […] }';
-  if (type === "list" && (delays.length < 1 || delays.length > MOST_DELAYS))
-    return `must have 1 to ${MOST_DELAYS} delaysMs`;
-  if (!delays.every((delay) => isWhole(delay, 0, LONGEST_DELAY_MS)))
-    return `must have delays in whole milliseconds from 0 to ${LONGEST_DELAY_MS}`;
-  return undefined;
+  if (typeof value === "function" || Value.Check(Policy, value)) return undefined;
+  return [
+    'must be a function, { type: "exponential" } with firstMs and maxMs as you like, { type: "fixed", delayMs } or',
+    `{ type: "list", delaysMs } with 1 to ${MOST_DELAYS} of them; delays are whole milliseconds up to ${MAX_WISHED_DELAY_MS}`,
+  ].join(" ");
+}
+
+function policy(type: string, members: TProperties) {
+  return Type.Object({ type: Type.Literal(type), ...members }, { additionalProperties: false });
 }
 
 function isWhole(value: unknown, least: number, most: number): boolean {

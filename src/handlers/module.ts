@@ -1,9 +1,9 @@
 import { Type } from "@sinclair/typebox";
-import { HandlerError } from "../job/errors.ts";
+import { HandlerError, Snooze } from "../job/errors.ts";
 import { defineJob } from "./define.ts";
 
 /** What `import … from "jobsvc"` gives to the files of users. */
-const EXPORTS = { defineJob, Type, HandlerError };
+const EXPORTS = { defineJob, Type, HandlerError, Snooze };
 
 let provided = false;
 

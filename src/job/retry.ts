@@ -21,7 +21,7 @@ export const DEFAULT_RETRY_POLICY: RetryPolicy = { type: "exponential" };
 const FIRST_RETRY_DELAY_MS = 1_000;
 /** Nobody watches a job that sleeps for weeks: the curve stays within a day. */
 export const MAX_RETRY_DELAY_MS = 24 * 60 * 60 * 1000;
-/** What code asks for is taken as it is up to a year: later than that is a mistake, and no date. */
+/** What code asks for is taken as it is up to a year: a later time is a slip of the keyboard. */
 export const MAX_WISHED_DELAY_MS = 365 * 24 * 60 * 60 * 1000;
 
 /** Ten per cent either way, so that jobs which failed together do not come back together. */

@@ -3,7 +3,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { LoadError, loadHandler, loadHandlers } from "../../src/handlers/load.ts";
 import { registry } from "../../src/handlers/registry.ts";
-import { HandlerError } from "../../src/job/errors.ts";
+import { HandlerError, Snooze } from "../../src/job/errors.ts";
 import { folderWith, handlerFile } from "../support/folder.ts";
 
 /** Why these folders do not load, without the path of the only folder. */
@@ -75,11 +75,16 @@ describe("the handlers of a folder", () => {
 
   test("get the service's own words from the module jobsvc", async () => {
     const folder = await folderWith({
-      "a.ts": `import { defineJob, HandlerError, Type } from "jobsvc";
-        export default defineJob({ kind: "ant", payload: Type.Any(), run() { throw new HandlerError("no", { retryAfter: false }); } });`,
+      "a.ts": `import { defineJob, HandlerError, Snooze, Type } from "jobsvc";
+        export default defineJob({
+          kind: "ant",
+          payload: Type.Any(),
+          run(late) { throw late ? new Snooze(500) : new HandlerError("no", { retryAfter: false }); },
+        });`,
     });
     const [ant] = await loadHandlers([folder]);
-    expect(() => ant!.definition.run(1, undefined as never)).toThrow(HandlerError);
+    expect(() => ant!.definition.run(false, undefined as never)).toThrow(HandlerError);
+    expect(() => ant!.definition.run(true, undefined as never)).toThrow(Snooze);
   });
 
   test("check the formats of their payloads, whatever else runs in the process", async () => {
