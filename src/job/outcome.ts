@@ -1,5 +1,8 @@
 import type { StoredError } from "./errors.ts";
 
+/** A result is for reading, not for storage: larger outputs belong where the handler can put them. */
+export const MAX_RESULT_BYTES = 1024 * 1024;
+
 /** How an attempt can end. */
 export const OUTCOMES = ["completed", "failed", "cancelled", "lost", "snoozed", "released"] as const;
 

@@ -1,13 +1,17 @@
 import type { Reporter } from "../handlers/define.ts";
 import type { EventType } from "../job/event.ts";
 import type { TakenJob } from "../job/job.ts";
+import {
+  type LineData,
+  logData,
+  MAX_ATTEMPT_BYTES,
+  MAX_ATTEMPT_LINES,
+  missingData,
+  outputData,
+  progressData,
+} from "../job/line_data.ts";
 import type { Service } from "../lifecycle/service.ts";
 import { type LineBufferParts, lineBuffer, type Teller } from "./line_buffer.ts";
-import { type LineData, logData, missingData, outputData, progressData } from "./line_data.ts";
-
-/** What one attempt may leave in the database: a long conversation with a model, word by word. */
-export const MAX_ATTEMPT_LINES = 20_000;
-export const MAX_ATTEMPT_BYTES = 8 * 1024 * 1024;
 
 /** What the handler of one attempt may tell. */
 export interface Report extends Reporter {

@@ -1,9 +1,9 @@
 import type { JobDefinition, Reporter } from "../handlers/define.ts";
 import type { Registry } from "../handlers/registry.ts";
 import type { TakenJob } from "../job/job.ts";
-import type { Ending } from "../job/outcome.ts";
+import { type Ending, MAX_RESULT_BYTES } from "../job/outcome.ts";
+import { PayloadError, ResultError, TimeoutError, type Verdict, verdictOn } from "../job/verdict.ts";
 import type { Breaker } from "./breaker.ts";
-import { PayloadError, ResultError, TimeoutError, type Verdict, verdictOn } from "./verdict.ts";
 
 export interface Run {
   job: TakenJob;
@@ -18,9 +18,6 @@ export interface Run {
   /** Hears that the kind's own retry function was of no use, and why. */
   complain: (error: unknown) => void;
 }
-
-/** A result is for reading, not for storage: larger outputs belong where the handler can put them. */
-const MAX_RESULT_BYTES = 1024 * 1024;
 
 /** The attempt was broken off from outside. */
 const INTERRUPTED = Symbol("interrupted");
@@ -61,7 +58,7 @@ function untilBroken(run: Run, definition: JobDefinition): Promise<unknown> {
       else resolve(INTERRUPTED);
     }
     const limitMs = job.timeoutMs ?? definition.timeoutMs ?? run.defaultTimeoutMs;
-    const timer = setTimeout(() => breaker.abort(timeoutError(limitMs)), limitMs);
+    const timer = setTimeout(() => breaker.abort(new TimeoutError(limitMs)), limitMs);
     // Cancelled or lost while it waited here for its slot: whatever it did now, somebody else may be doing too.
     if (breaker.reason !== undefined) return broken();
     breaker.onBreak = broken;
@@ -69,10 +66,6 @@ function untilBroken(run: Run, definition: JobDefinition): Promise<unknown> {
       .then(resolve, reject)
       .then(() => clearTimeout(timer));
   });
-}
-
-function timeoutError(limitMs: number): TimeoutError {
-  return new TimeoutError(`the attempt took longer than its limit of ${limitMs} ms`);
 }
 
 async function callHandler(

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { connect } from "../../src/db/connect.ts";
 import type { TakenJob } from "../../src/job/job.ts";
-import { MAX_LINE_BYTES } from "../../src/worker/line_data.ts";
-import { MAX_ATTEMPT_LINES, type Reports, reports } from "../../src/worker/reports.ts";
+import { MAX_ATTEMPT_LINES, MAX_LINE_BYTES } from "../../src/job/line_data.ts";
+import { type Reports, reports } from "../../src/worker/reports.ts";
 import { testDatabase } from "../support/database.ts";
 import { recorder } from "../support/events.ts";
 import { insertNew, working } from "../support/factory.ts";

@@ -1,10 +1,20 @@
-import type { JobDefinition } from "../handlers/define.ts";
-import { HandlerError, Snooze, storedError } from "../job/errors.ts";
-import type { Ending } from "../job/outcome.ts";
-import { DEFAULT_RETRY_POLICY, hasTriesLeft, retryDelayMs, wishedDelayMs } from "../job/retry.ts";
+import { HandlerError, Snooze, storedError } from "./errors.ts";
+import type { Ending } from "./outcome.ts";
+import {
+  DEFAULT_RETRY_POLICY,
+  hasTriesLeft,
+  type RetryDecision,
+  type RetryPolicy,
+  retryDelayMs,
+  wishedDelayMs,
+} from "./retry.ts";
 
 export class TimeoutError extends Error {
   override name = "TimeoutError";
+
+  constructor(limitMs: number) {
+    super(`the attempt took longer than its limit of ${limitMs} ms`);
+  }
 }
 
 export class PayloadError extends Error {
@@ -19,7 +29,8 @@ export class ResultError extends Error {
 export type Verdict = Pick<Ending, "outcome" | "failures" | "retryAfterMs" | "error">;
 
 export interface Circumstances {
-  retry: JobDefinition["retry"];
+  /** What the kind says of itself; undefined for one that says nothing, or is not known here. */
+  retry: RetryPolicy | RetryDecision | undefined;
   /** Failures before this attempt. */
   failures: number;
   maxAttempts: number;

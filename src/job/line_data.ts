@@ -1,3 +1,7 @@
+/** What one attempt may leave in the database: a long conversation with a model, word by word. */
+export const MAX_ATTEMPT_LINES = 20_000;
+export const MAX_ATTEMPT_BYTES = 8 * 1024 * 1024;
+
 /** A chunk of a stream is far smaller; what is larger is a result, or belongs where the handler can put it. */
 export const MAX_LINE_BYTES = 64 * 1024;
 
