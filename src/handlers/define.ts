@@ -1,5 +1,6 @@
 import type { Static, TSchema } from "@sinclair/typebox";
 import type { RetryDecision, RetryPolicy } from "../job/retry.ts";
+import type { Usage } from "../job/usage.ts";
 
 /** What a handler may know of the job that it runs. */
 export interface JobInfo {
@@ -9,6 +10,10 @@ export interface JobInfo {
   userId: string;
   resourceId: string;
   maxAttempts: number;
+  /** The payload as it was sent, character by character: a parser rounds long numbers. */
+  payloadText: string;
+  /** W3C trace context of whoever asked for the job. */
+  traceparent: string | null;
 }
 
 /**
@@ -30,6 +35,8 @@ export interface JobContext extends Reporter {
   attempt: number;
   /** Aborted when the job's time is up, when it is cancelled, when its lease is lost, and at shutdown. */
   signal: AbortSignal;
+  /** What the attempt has used up of a model so far; told once more, the new numbers replace the old ones. */
+  spent(usage: Usage): void;
 }
 
 /** A kind of job: how its payload looks and what is done with it. */

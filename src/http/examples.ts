@@ -36,7 +36,10 @@ const ATTEMPT = {
   finished_at: "2026-03-02T09:30:02.250Z",
   retry_at: "2026-03-02T09:30:03.250Z",
   error: { name: "Error", message: "the model did not answer" },
+  usage: null,
 };
+
+const USAGE = { input_tokens: 1_250, output_tokens: 310, cost: 0.00675 };
 
 const QUEUE = {
   name: "default",
@@ -90,10 +93,12 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
         finished_at: STANDING.finished_at,
         retry_at: null,
         error: null,
+        usage: USAGE,
       },
     ],
+    usage: USAGE,
     payload: { task: "process_data", data: "example" },
-    result: { simulated: true },
+    result: { text: "Done.", finish_reason: "stop", model: "gpt-5-mini", usage: USAGE },
   },
   JobPage: { jobs: [{ job_id: JOB_ID, ...WHOSE, ...STANDING, ended_attempts: 2 }], next_cursor: null },
   BulkDone: { matched: 42, changed: 40, complete: true },

@@ -2,6 +2,7 @@ import { type Static, Type } from "@sinclair/typebox";
 import type { StoredError } from "../job/errors.ts";
 import { OUTCOMES } from "../job/outcome.ts";
 import { JOB_STATES, JOB_STATUSES, statusOf } from "../job/states.ts";
+import { sumOfUsage } from "../job/usage.ts";
 import type { AttemptRecord, JobRecord } from "../queue/read.ts";
 import { answered, instant, name, nullable, open, uuid, word } from "./schemas.ts";
 
@@ -13,12 +14,28 @@ const JobError = Type.Recursive(
       stack: Type.Optional(Type.String()),
       reason: Type.Optional(
         Type.String({
-          description: "Why the attempt ended, where the handler did not end it: `timed_out`, `crashed`, …",
+          description: "Why the attempt ended, in a word: `timed_out`, `crashed`, `budget_exceeded`, …",
         }),
       ),
       cause: Type.Optional(Cause),
     }),
   { $id: "JobError", description: "What a handler threw." },
+);
+
+const Usage = answered(
+  {
+    input_tokens: Type.Number({ description: "Tokens that the model was sent." }),
+    output_tokens: Type.Number({ description: "Tokens that it answered." }),
+    cost: Type.Optional(
+      Type.Number({ description: "By the price of the agent; left out where it has none." }),
+    ),
+    estimated: Type.Optional(
+      Type.Boolean({
+        description: "Counted by the length of the texts: the server of the model told nothing.",
+      }),
+    ),
+  },
+  { $id: "Usage", description: "What was used up of a model." },
 );
 
 const Attempt = answered(
@@ -31,6 +48,7 @@ const Attempt = answered(
     finished_at: nullable(instant(), "Null while it runs."),
     retry_at: nullable(instant(), "When the next attempt is due; null when the job ended here."),
     error: nullable(JobError, "Null when nothing was thrown."),
+    usage: nullable(Usage, "What it used up of a model; null where it used none."),
   },
   { $id: "Attempt", description: "One try to do the job." },
 );
@@ -48,6 +66,7 @@ export const JobView = answered(
     payload: Type.Unknown({ description: "The JSON value that was sent, character by character." }),
     result: Type.Unknown({ description: "What the handler returned; null until then." }),
     attempts: Type.Array(Attempt, { description: "Every try so far, the running one last." }),
+    usage: nullable(Usage, "What all attempts together used up of a model; null where none used any."),
     max_retries: Type.Integer({ description: "How often it runs again after a failure." }),
     scheduled_at: nullable(instant(), "As it was asked for; null when it was to run at once."),
     run_at: nullable(instant(), "When it is or was due; null once it has ended."),
@@ -84,6 +103,7 @@ function view(job: JobRecord): JobView & { payload: string; result: string } {
     payload: job.payload,
     result: job.result ?? "null",
     attempts: job.attempts.map(attemptView),
+    usage: sumOfUsage(job.attempts.map(({ usage }) => usage)),
     max_retries: job.maxAttempts - 1,
     scheduled_at: text(job.scheduledAt),
     run_at: text(job.runAt),
@@ -105,6 +125,7 @@ function attemptView(attempt: AttemptRecord): Static<typeof Attempt> {
     finished_at: text(attempt.finishedAt),
     retry_at: text(attempt.retryAt),
     error: attempt.error satisfies StoredError | null,
+    usage: attempt.usage,
   };
 }
 

@@ -3,7 +3,7 @@ export interface StoredError {
   name: string;
   message: string;
   stack?: string;
-  /** Why the attempt ended, where that is not the handler's own doing: `timed_out`, `crashed`, … */
+  /** Why the attempt ended, in a word: `timed_out`, `crashed`, `budget_exceeded`, … */
   reason?: string;
   cause?: StoredError;
 }
@@ -18,10 +18,16 @@ export class HandlerError extends Error {
   override name = "HandlerError";
   /** Milliseconds until the next try; false for never. */
   readonly retryAfter: number | false | undefined;
+  /** A word that programs can go by. */
+  readonly reason: string | undefined;
 
-  constructor(message: string, options: { retryAfter?: number | false; cause?: unknown } = {}) {
+  constructor(
+    message: string,
+    options: { retryAfter?: number | false | undefined; reason?: string; cause?: unknown } = {},
+  ) {
     super(message, { cause: options.cause });
     this.retryAfter = options.retryAfter;
+    this.reason = options.reason;
   }
 }
 

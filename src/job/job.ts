@@ -42,6 +42,8 @@ export interface TakenJob {
   payload: string;
   maxAttempts: number;
   timeoutMs: number | null;
+  /** W3C trace context of whoever asked for the job: the member `traceparent` of its metadata. */
+  traceparent: string | null;
   /** The number of this try, from 1. Every try has one of its own, also after a snooze or a release. */
   attempt: number;
   /** Tries that failed before this one: only these count against `maxAttempts`. */

@@ -1,4 +1,5 @@
 import type { StoredError } from "./errors.ts";
+import type { Usage } from "./usage.ts";
 
 /** A result is for reading, not for storage: larger outputs belong where the handler can put them. */
 export const MAX_RESULT_BYTES = 1024 * 1024;
@@ -32,4 +33,6 @@ export interface Ending {
   error: StoredError | null;
   /** JSON text of what the handler returned. */
   result: string | null;
+  /** What the attempt has used up of a model, however it ended. */
+  usage: Usage | null;
 }

@@ -102,9 +102,17 @@ function mayHelp(thrown: unknown): boolean {
   return !(thrown instanceof HandlerError && thrown.retryAfter === false);
 }
 
+/** Anything may stand there: handlers are written in JavaScript, too. */
+function wordOf(reason: unknown): string | undefined {
+  return typeof reason === "string" && REASON.test(reason) ? reason : undefined;
+}
+
+const REASON = /^[a-z0-9_]{1,64}$/;
+
 function reasonOf(thrown: unknown): string | undefined {
   if (thrown instanceof TimeoutError) return "timed_out";
   if (thrown instanceof PayloadError) return "invalid_payload";
   if (thrown instanceof ResultError) return "invalid_result";
+  if (thrown instanceof HandlerError) return wordOf(thrown.reason);
   return undefined;
 }

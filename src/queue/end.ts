@@ -50,20 +50,22 @@ export async function endAttempts(
         ${sorted.map((ending) => ending.failures)}::int2[],
         ${sorted.map((ending) => ending.losses)}::int2[],
         ${sorted.map((ending) => ending.error && JSON.stringify(ending.error))}::text[],
-        ${sorted.map((ending) => ending.result)}::text[]
+        ${sorted.map((ending) => ending.result)}::text[],
+        ${sorted.map((ending) => ending.usage && JSON.stringify(ending.usage))}::text[]
       ) as ending (
-        job_id, attempt, queue, kind, priority, outcome, ran_ms, age_ms, retry_after_ms, failures, losses, error, result
+        job_id, attempt, queue, kind, priority, outcome, ran_ms, age_ms, retry_after_ms, failures, losses, error, result,
+        usage
       )
     ),
     ended as (
       insert into jobsvc.attempts (
-        job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result
+        job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result, usage
       )
       select job_id, attempt, outcome, ${workerId}::uuid,
         now() - (age_ms + ran_ms) * interval '1 millisecond',
         now() - age_ms * interval '1 millisecond',
         now() + retry_after_ms * interval '1 millisecond',
-        error::jsonb, result::json
+        error::jsonb, result::json, usage::jsonb
       from ending
       -- A deleted job has no history left that would fence its attempts.
       cross join lateral (select from jobsvc.jobs where jobs.id = ending.job_id limit 1) job

@@ -2,6 +2,7 @@ import type { Database } from "../db/connect.ts";
 import type { StoredError } from "../job/errors.ts";
 import type { Outcome } from "../job/outcome.ts";
 import type { JobState } from "../job/states.ts";
+import type { Usage } from "../job/usage.ts";
 
 export interface AttemptRecord {
   attempt: number;
@@ -14,6 +15,7 @@ export interface AttemptRecord {
   finishedAt: Date | null;
   retryAt: Date | null;
   error: StoredError | null;
+  usage: Usage | null;
 }
 
 /** A job with everything that is known of it. */
@@ -67,15 +69,16 @@ export async function readJob(
       select
         coalesce(json_agg(json_build_object(
           'attempt', attempt, 'outcome', outcome, 'workerId', worker_id, 'workerName', worker.name,
-          'startedAt', started_at, 'finishedAt', finished_at, 'retryAt', retry_at, 'error', error
+          'startedAt', started_at, 'finishedAt', finished_at, 'retryAt', retry_at, 'error', error,
+          'usage', usage
         ) order by attempt), '[]') as attempts,
         (array_agg(result::text order by attempt desc))[1] as result
       from (
-        select attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result
+        select attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result, usage
         from jobsvc.attempts
         where job_id = jobs.id
         union all
-        select standing.ended_attempts + 1, null, standing.worker_id, standing.leased_at, null, null, null, null
+        select standing.ended_attempts + 1, null, standing.worker_id, standing.leased_at, null, null, null, null, null
         where standing.lease_id is not null
       ) attempt
       left join lateral (select name from jobsvc.workers where workers.id = attempt.worker_id) worker on true

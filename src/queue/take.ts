@@ -122,6 +122,7 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
     select job.id, leased.id as "leaseId", leased.kind, ${queue}::text as queue, leased.priority,
       job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
       job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs",
+      job.metadata ->> 'traceparent' as traceparent,
       leased.attempt, leased.failures, leased.losses, taken.size as "blockSize",
       extract(epoch from now() - taken.run_at)::float8 * 1000 as "waitedMs"
     from taken

@@ -2,6 +2,8 @@ import type { JobDefinition, Reporter } from "../handlers/define.ts";
 import type { Registry } from "../handlers/registry.ts";
 import type { TakenJob } from "../job/job.ts";
 import { type Ending, MAX_RESULT_BYTES } from "../job/outcome.ts";
+import { RawJson } from "../job/raw_json.ts";
+import { readUsage, type Usage } from "../job/usage.ts";
 import { PayloadError, ResultError, TimeoutError, type Verdict, verdictOn } from "../job/verdict.ts";
 import type { Breaker } from "./breaker.ts";
 
@@ -19,6 +21,11 @@ export interface Run {
   complain: (error: unknown) => void;
 }
 
+/** What the handler says it has used up: it may be broken off before it can answer that. */
+interface Meter {
+  usage: Usage | null;
+}
+
 /** The attempt was broken off from outside. */
 const INTERRUPTED = Symbol("interrupted");
 
@@ -28,15 +35,16 @@ const INTERRUPTED = Symbol("interrupted");
  */
 export async function runJob(run: Run): Promise<Ending | null> {
   const startedMs = performance.now();
+  const meter: Meter = { usage: null };
   try {
     const definition = run.registry.find(run.job.kind);
     if (!definition) throw new PayloadError(`nobody here knows the kind "${run.job.kind}"`);
-    const output = await untilBroken(run, definition);
+    const output = await untilBroken(run, definition, meter);
     if (output === INTERRUPTED)
-      return run.breaker.reason === "released" ? releasedEnding(run.job, startedMs) : null;
-    return { ...ending(run.job, startedMs), outcome: "completed", result: resultText(output) };
+      return run.breaker.reason === "released" ? { ...releasedEnding(run.job, startedMs), ...meter } : null;
+    return { ...ending(run.job, startedMs), ...meter, outcome: "completed", result: resultText(output) };
   } catch (thrown) {
-    return { ...ending(run.job, startedMs), ...verdict(run, thrown) };
+    return { ...ending(run.job, startedMs), ...meter, ...verdict(run, thrown) };
   }
 }
 
@@ -49,7 +57,7 @@ export function releasedEnding(job: TakenJob, startedMs = performance.now()): En
  * What the handler answers, or what breaks it off before. One promise and one timer, and nothing else is made for the
  * break: for jobs of microseconds each promise counts.
  */
-function untilBroken(run: Run, definition: JobDefinition): Promise<unknown> {
+function untilBroken(run: Run, definition: JobDefinition, meter: Meter): Promise<unknown> {
   const { job, breaker } = run;
   return new Promise((resolve, reject) => {
     function broken() {
@@ -62,7 +70,7 @@ function untilBroken(run: Run, definition: JobDefinition): Promise<unknown> {
     // Cancelled or lost while it waited here for its slot: whatever it did now, somebody else may be doing too.
     if (breaker.reason !== undefined) return broken();
     breaker.onBreak = broken;
-    callHandler(run, definition)
+    callHandler(run, definition, meter)
       .then(resolve, reject)
       .then(() => clearTimeout(timer));
   });
@@ -71,14 +79,25 @@ function untilBroken(run: Run, definition: JobDefinition): Promise<unknown> {
 async function callHandler(
   { job, registry, reporter, breaker }: Run,
   definition: JobDefinition,
+  meter: Meter,
 ): Promise<unknown> {
   const payload = JSON.parse(job.payload);
   const [problem] = registry.checkPayload(job.kind, payload);
   if (problem) throw new PayloadError(`payload${problem.pointer}: ${problem.detail}`);
-  const { id, kind, queue, userId, resourceId, maxAttempts, attempt } = job;
+  const {
+    id,
+    kind,
+    queue,
+    userId,
+    resourceId,
+    maxAttempts,
+    payload: payloadText,
+    traceparent,
+    attempt,
+  } = job;
   const { progress, log, emit } = reporter;
   return await definition.run(payload, {
-    job: { id, kind, queue, userId, resourceId, maxAttempts },
+    job: { id, kind, queue, userId, resourceId, maxAttempts, payloadText, traceparent },
     attempt,
     get signal() {
       return breaker.signal;
@@ -86,6 +105,9 @@ async function callHandler(
     progress,
     log,
     emit,
+    spent(usage) {
+      meter.usage = readUsage(usage);
+    },
   });
 }
 
@@ -106,6 +128,7 @@ function ending(job: TakenJob, startedMs: number): Ending {
     losses: job.losses,
     error: null,
     result: null,
+    usage: null,
   };
 }
 
@@ -117,7 +140,7 @@ function verdict({ job, registry, random, complain }: Run, thrown: unknown): Ver
 
 function resultText(output: unknown): string | null {
   if (output === undefined) return null;
-  const text = jsonText(output);
+  const text = output instanceof RawJson ? output.text : jsonText(output);
   if (Buffer.byteLength(text) > MAX_RESULT_BYTES) {
     throw new ResultError(`the result is larger than ${MAX_RESULT_BYTES} bytes`);
   }

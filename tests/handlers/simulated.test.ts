@@ -4,7 +4,7 @@ import { clientAgent } from "../../src/handlers/client_agent.ts";
 import type { Reporter } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { simulated } from "../../src/handlers/simulated.ts";
-import { SILENT } from "../support/reporter.ts";
+import { contextOf } from "../support/handlers.ts";
 
 interface Options {
   attempt?: number;
@@ -16,8 +16,8 @@ interface Options {
 /** What one attempt with this payload comes to. */
 async function attemptWith(payload: never, options: Options = {}): Promise<unknown> {
   const { attempt = 1, signal = new AbortController().signal, durationMs = 0, reporter } = options;
-  const job = { id: "", kind: "demo", queue: "default", userId: "", resourceId: "", maxAttempts: 3 };
-  return await simulated("demo", durationMs).run(payload, { ...SILENT, ...reporter, job, attempt, signal });
+  const context = contextOf({ ...reporter, attempt, signal });
+  return await simulated("demo", durationMs).run(payload, context);
 }
 
 const payload = (value: unknown) => value as never;

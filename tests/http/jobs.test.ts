@@ -50,6 +50,7 @@ describe("creating and reading", () => {
       payload: { task: "process_data", data: "example" },
       result: null,
       attempts: [],
+      usage: null,
       max_retries: 3,
       scheduled_at: "2024-01-01T12:00:00.000Z",
       run_at: ISO,
@@ -144,6 +145,7 @@ describe("the way of a job", () => {
           finished_at: null,
           retry_at: null,
           error: null,
+          usage: null,
         },
       ],
     });
@@ -156,6 +158,7 @@ describe("the way of a job", () => {
       outcome: "failed",
       error: thrown,
       retryAfterMs: 60_000,
+      usage: { input_tokens: 100, output_tokens: 7, cost: 0.1, estimated: true },
     });
     expect(await read(id)).toMatchObject({
       state: "retryable",
@@ -167,16 +170,18 @@ describe("the way of a job", () => {
     await passTime(db, 61_000);
     const result = '{"n":12345678901234567890,"n":1e400}';
     const other = await registered(db);
-    await end(db, other, await take(db, other, 1), { outcome: "completed", result });
+    const usage = { input_tokens: 120, output_tokens: 30, cost: 0.2 };
+    await end(db, other, await take(db, other, 1), { outcome: "completed", result, usage });
     expect(await read(id)).toMatchObject({
       state: "completed",
       status: "completed",
       run_at: null,
       finished_at: ISO,
       attempts: [
-        { attempt: 1, outcome: "failed" },
-        { attempt: 2, outcome: "completed", error: null, retry_at: null },
+        { attempt: 1, outcome: "failed", usage: { input_tokens: 100, cost: 0.1, estimated: true } },
+        { attempt: 2, outcome: "completed", error: null, retry_at: null, usage },
       ],
+      usage: { input_tokens: 220, output_tokens: 37, cost: 0.3, estimated: true },
     });
     expect(await (await request(app, "GET", `/api/jobs/${id}`)).text()).toEndWith(`"result":${result}}`);
   });

@@ -134,6 +134,7 @@ describe("the OpenAPI document", () => {
       "Queues",
       "Readiness",
       "Stats",
+      "Usage",
       "Why",
       "Worker",
       "Workers",

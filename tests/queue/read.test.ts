@@ -67,6 +67,7 @@ describe("read", () => {
         finishedAt: null,
         retryAt: null,
         error: null,
+        usage: null,
       },
     ]);
     expect(attempts[0]!.startedAt!.getTime()).toBeWithin(before - 1, (await databaseNow(db)).getTime() + 1);

@@ -21,6 +21,7 @@ describe("take", () => {
       payload: '{"n": 1e400, "n":12345678901234567890,\t"s":"\\u0000"}',
       timeoutMs: 5000,
       maxAttempts: 7,
+      metadata: { traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", other: 1 },
     });
     await insertJobs(db, [job]);
     const [taken] = await take(db, worker, 1);
@@ -34,6 +35,7 @@ describe("take", () => {
       resourceId: job.resourceId,
       maxAttempts: 7,
       timeoutMs: 5000,
+      traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
       attempt: 1,
       failures: 0,
       losses: 0,

@@ -104,6 +104,7 @@ export function ending(job: TakenJob, changes: Partial<Ending> = {}): Ending {
     losses: job.losses,
     error: null,
     result: null,
+    usage: null,
     ...changes,
   };
 }

@@ -1,5 +1,7 @@
 import { Type } from "@sinclair/typebox";
-import type { JobContext, JobDefinition } from "../../src/handlers/define.ts";
+import type { JobContext, JobDefinition, JobInfo } from "../../src/handlers/define.ts";
+import { newJob } from "./factory.ts";
+import { SILENT } from "./reporter.ts";
 
 /** A kind whose payload may be anything. */
 export function handler(
@@ -17,4 +19,19 @@ export function obedient(_payload: unknown, { signal }: JobContext): Promise<nev
   return new Promise((_, reject) => {
     signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   });
+}
+
+/** What a handler gets along with its payload, where no worker runs it. */
+export function contextOf(
+  changes: Partial<Omit<JobContext, "job">> & { job?: Partial<JobInfo> } = {},
+): JobContext {
+  const { payload: payloadText, ...asked } = newJob();
+  return {
+    ...SILENT,
+    attempt: 1,
+    signal: new AbortController().signal,
+    spent: () => {},
+    ...changes,
+    job: { ...asked, payloadText, traceparent: null, ...changes.job },
+  };
 }

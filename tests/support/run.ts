@@ -10,7 +10,7 @@ import { SILENT } from "./reporter.ts";
 
 /** A job as a worker holds it, of which the database knows nothing. */
 export function taken(changes: Partial<TakenJob> = {}): TakenJob {
-  const standing = { attempt: 1, failures: 0, losses: 0, waitedMs: 0 };
+  const standing = { attempt: 1, failures: 0, losses: 0, waitedMs: 0, traceparent: null };
   return { ...newJob(), leaseId: crypto.randomUUID(), ...standing, ...changes };
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { JobDefinition } from "../../src/handlers/define.ts";
 import { HandlerError, Snooze } from "../../src/job/errors.ts";
+import { RawJson } from "../../src/job/raw_json.ts";
 import { type RunOptions, run } from "../support/run.ts";
 
 const rejected = (thrown: unknown, options: RunOptions = {}) => run(() => Promise.reject(thrown), options);
@@ -21,6 +22,13 @@ describe("a result", () => {
       error: null,
       retryAfterMs: null,
     });
+  });
+
+  test("that is JSON text already is kept to the byte", async () => {
+    const text = ' {"n": 12345678901234567890}';
+    expect((await run(() => new RawJson(text)))?.result).toBe(text);
+    const large = new RawJson(`"${"x".repeat(1024 * 1024)}"`);
+    expect((await run(() => large))?.error).toMatchObject({ reason: "invalid_result" });
   });
 
   test("may come at once or as a promise", async () => {
@@ -117,6 +125,16 @@ describe("a handler's wish", () => {
       outcome: "failed",
       retryAfterMs,
     });
+  });
+
+  test.each([
+    ["budget_exceeded", "budget_exceeded"],
+    ["Two Words", undefined],
+    [{ word: "budget" }, undefined],
+    [undefined, undefined],
+  ])("to be told apart by the word %p", async (reason, told) => {
+    const options = reason === undefined ? {} : { reason: reason as string };
+    expect((await rejected(new HandlerError("no", options)))?.error?.reason).toBe(told as string);
   });
 
   test("does not give more attempts than the job has", async () => {

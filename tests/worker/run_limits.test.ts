@@ -152,12 +152,12 @@ describe("an interruption", () => {
 describe("a handler", () => {
   test("gets the payload, what it may know of the job, and the number of the try", async () => {
     const seen: [unknown, Pick<JobContext, "attempt" | "job">][] = [];
-    const job = taken({ payload: '{"task":"x"}', attempt: 4, maxAttempts: 6, timeoutMs: 5_000 });
+    const standing = { attempt: 4, maxAttempts: 6, timeoutMs: 5_000, traceparent: "00-1-2-01" };
+    const job = taken({ payload: '{"task" :1e400}', ...standing });
     await run((payload, { attempt, job }) => void seen.push([payload, { attempt, job }]), { job });
-    const { id, kind, queue, userId, resourceId } = job;
-    expect(seen).toEqual([
-      [{ task: "x" }, { attempt: 4, job: { id, kind, queue, userId, resourceId, maxAttempts: 6 } }],
-    ]);
+    const { id, kind, queue, userId, resourceId, maxAttempts, payload: payloadText, traceparent } = job;
+    const info = { id, kind, queue, userId, resourceId, maxAttempts, payloadText, traceparent };
+    expect(seen).toEqual([[{ task: Number.POSITIVE_INFINITY }, { attempt: 4, job: info }]]);
   });
 
   test("that is not there ends the job for good", async () => {
