@@ -52,8 +52,8 @@ export interface JobDefinition<Payload extends TSchema = TSchema> {
   /** How long to wait after a failure: a policy, or a function that decides on each. The default is n^4 seconds. */
   retry?: RetryPolicy | RetryDecision;
   /**
-   * What becomes of a job that is lost with the process that runs it: the default is to run it again; `fail` is for work
-   * that must not be done twice, and ends it as failed with the reason `lost`.
+   * What becomes of a job whose process dies with it: the default is to run it again; `fail` is for work that must not
+   * be done twice, and ends it as failed with the reason `lost`. A process that stops in order gives its jobs back.
    */
   onLost?: "retry" | "fail";
   /**

@@ -4,6 +4,8 @@ import { type PayloadProblem, payloadProblems } from "./payload_problems.ts";
 
 export interface Registry {
   kinds: readonly string[];
+  /** Of these, the ones whose jobs must not run again once they were lost. */
+  failLost: readonly string[];
   find(kind: string): JobDefinition | undefined;
   /** Nothing is wrong with the payload of a kind that is not known here: a worker that knows it will judge it. */
   checkPayload(kind: string, payload: unknown): PayloadProblem[];
@@ -21,6 +23,7 @@ export function registry(definitions: readonly JobDefinition[]): Registry {
   }
   return {
     kinds: [...known.keys()],
+    failLost: definitions.filter(({ onLost }) => onLost === "fail").map(({ kind }) => kind),
     find: (kind) => known.get(kind)?.definition,
     checkPayload(kind, payload) {
       const check = known.get(kind)?.check;

@@ -29,7 +29,8 @@ export interface Events {
   /** The others took this worker for dead: the leases it held are theirs now. */
   "worker.leases_lost": { worker_id: string; leases: number };
   "worker.stalled": { worker_id: string; ms: number };
-  "jobs.rescued": { lost: number; crashed: number };
+  /** Jobs lost with their worker: those that run again, that were lost too often, and whose kind is not run twice. */
+  "jobs.rescued": { lost: number; crashed: number; failed: number };
   "jobs.pruned": { jobs: number };
   "notifications.degraded": { reason: string };
   "database.migrated": { applied: string };

@@ -32,7 +32,8 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
 
   "jobs.rescued": [
     "warn",
-    (jobs) => `rescued ${jobs.lost} lost jobs, gave up ${jobs.crashed} that crash workers`,
+    (jobs) =>
+      `rescued ${jobs.lost} lost jobs, gave up ${jobs.crashed} that crash workers and ${jobs.failed} that must not run twice`,
   ],
   "jobs.pruned": ["info", (jobs) => `removed ${jobs.jobs} old jobs`],
 

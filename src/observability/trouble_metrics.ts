@@ -12,6 +12,10 @@ export function troubleMetrics(registry: Registry): Listeners {
     "jobsvc_jobs_crashed_total",
     "Jobs that this process gave up, because they were lost with their worker again and again.",
   );
+  const failed = counter(
+    "jobsvc_jobs_failed_lost_total",
+    "Jobs that this process ended as failed, because they were lost with their worker and their kind must not run twice.",
+  );
   const leases = counter(
     "jobsvc_leases_lost_total",
     "Leases that others took from this worker, because they took it for dead.",
@@ -24,7 +28,7 @@ export function troubleMetrics(registry: Registry): Listeners {
     "jobsvc_report_lines_refused_total",
     "Lines told by attempts that somebody else had ended.",
   );
-  const failed = new Counter({
+  const steps = new Counter({
     name: "jobsvc_background_failures_total",
     help: "Background steps that failed and were tried again.",
     labelNames: ["step"],
@@ -34,10 +38,11 @@ export function troubleMetrics(registry: Registry): Listeners {
     "jobs.rescued"(jobs) {
       lost.inc(jobs.lost);
       crashed.inc(jobs.crashed);
+      failed.inc(jobs.failed);
     },
     "worker.leases_lost": (worker) => leases.inc(worker.leases),
     "reports.dropped": ({ lines }) => dropped.inc(lines),
     "reports.refused": ({ lines }) => refused.inc(lines),
-    "step.failed": ({ step }) => failed.inc({ step }),
+    "step.failed": ({ step }) => steps.inc({ step }),
   };
 }

@@ -9,8 +9,12 @@ export interface Rescue {
 
 export interface Rescued {
   leases: number;
+  /** Run again. */
   lost: number;
+  /** Lost once too often. */
   crashed: number;
+  /** Of kinds that must not run again once they were lost. */
+  failed: number;
 }
 
 /** Lost jobs come back within this time, not all in the same instant and on the same worker. */
@@ -28,12 +32,15 @@ const SPREAD_MS = 1_000;
  * so of all that a dying process held, only one can come to its third loss. Every loss counts, also beside a
  * suspect: else a poison job that nobody suspects yet would let one innocent suspect after another die for it.
  * One loss alone makes no suspect: after an ordinary crash everything comes back at full speed.
+ *
+ * Jobs of kinds that must not be done twice (`fail_lost`) end here: nobody can tell how far they had got.
  */
 export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Promise<Rescued> {
   const [rescued] = await db.run(
     (sql) => sql<Rescued[]>`
     with orphaned as materialized (
-      select *, losses + 1 as losses_now
+      select *, losses + 1 as losses_now,
+        case when fail_lost then 'failed' when losses + 1 >= ${maxLosses}::int then 'crashed' else 'lost' end as fate
       from jobsvc.leases
       where not exists (select from jobsvc.workers where workers.id = leases.worker_id and expires_at > now())
       order by id
@@ -43,15 +50,15 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
     ended as (
       insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error)
       select job.id, attempt,
-        case when losses_now >= ${maxLosses}::int then 'failed' else 'lost' end,
+        case fate when 'lost' then 'lost' else 'failed' end,
         worker_id, leased_at, now(),
-        case when losses_now < ${maxLosses}::int then now() + random() * ${SPREAD_MS} * interval '1 millisecond' end,
+        case fate when 'lost' then now() + random() * ${SPREAD_MS} * interval '1 millisecond' end,
         jsonb_build_object(
           'name', 'LostError',
-          'reason', case when losses_now >= ${maxLosses}::int then 'crashed' else 'lost' end,
-          'message', case
-            when losses_now >= ${maxLosses}::int
-            then format('lost with its worker %s times: the job seems to crash whoever runs it', losses_now)
+          'reason', case fate when 'crashed' then 'crashed' else 'lost' end,
+          'message', case fate
+            when 'crashed' then format('lost with its worker %s times: the job seems to crash whoever runs it', losses_now)
+            when 'failed' then 'the worker that ran this attempt is gone, and jobs of this kind are not run twice'
             else 'the worker that ran this attempt is gone'
           end
         )
@@ -61,7 +68,7 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
       where exists (select from jobsvc.jobs where jobs.id = job.id)
       order by job.id, attempt
       on conflict do nothing
-      returning job_id, attempt, retry_at
+      returning job_id, attempt, retry_at, error ->> 'reason' as reason
     ),
     again as (
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, failures, losses, job_ids)
@@ -94,7 +101,8 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
     select
       (select count(*) from orphaned)::int as leases,
       (select count(*) from ended where retry_at is not null)::int as lost,
-      (select count(*) from ended where retry_at is null)::int as crashed`,
+      (select count(*) from ended where reason = 'crashed')::int as crashed,
+      (select count(*) from ended where retry_at is null and reason = 'lost')::int as failed`,
   );
-  return rescued ?? { leases: 0, lost: 0, crashed: 0 };
+  return rescued ?? { leases: 0, lost: 0, crashed: 0, failed: 0 };
 }

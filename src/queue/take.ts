@@ -12,6 +12,8 @@ export interface Take {
   blocks: number;
   /** Whether a job that was lost twice may come along; a process runs one such at a time. */
   suspects: boolean;
+  /** Kinds whose jobs end as failed when they are lost: the lease says so to whoever rescues it. */
+  failLost: readonly string[];
 }
 
 export interface Taken {
@@ -32,7 +34,7 @@ export interface Taken {
  * that this worker does not know, costs nothing. Among lanes of one priority the oldest head goes first.
  */
 export async function takeJobs(db: Database, take: Take): Promise<Taken> {
-  const { workerId, queue, lanes, limit, blocks, suspects } = take;
+  const { workerId, queue, lanes, limit, blocks, suspects, failLost } = take;
   const kinds = lanes.map((lane) => lane.kind);
   const rows = await db.run(
     (sql) => sql<(TakenJob & { blockSize: number })[]>`
@@ -113,8 +115,9 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
       where ending.ended is null
     ),
     leased as (
-      insert into jobsvc.leases (worker_id, queue, kind, priority, attempt, failures, losses, job_ids)
-      select ${workerId}, ${queue}, kind, priority, attempt, failures, losses, array_agg(job_id order by place)
+      insert into jobsvc.leases (worker_id, queue, kind, priority, attempt, failures, losses, fail_lost, job_ids)
+      select ${workerId}, ${queue}, kind, priority, attempt, failures, losses, kind = any (${[...failLost]}::text[]),
+        array_agg(job_id order by place)
       from taken
       group by kind, priority, attempt, failures, losses
       returning id, kind, priority, attempt, failures, losses

@@ -83,7 +83,9 @@ export function pool(parts: PoolParts): Pool {
     const { jobs, blockSize } = await holdings.askForSuspect(async (suspects) => {
       // One block more than the last size tells, for one that was cut before.
       const blocks = Math.min(limit, Math.ceil(limit / lastBlockSize) + 1);
-      const taken = await takeJobs(db, { workerId, queue: queue.name, lanes, limit, blocks, suspects });
+      const { failLost } = registry;
+      const options = { workerId, queue: queue.name, lanes, limit, blocks, suspects, failLost };
+      const taken = await takeJobs(db, options);
       for (const job of taken.jobs) {
         endings.expect(job);
         ahead.push({ job, breaker: holdings.hold(job) });

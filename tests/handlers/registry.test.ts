@@ -22,6 +22,12 @@ describe("the registry", () => {
     expect(kinds.find("audio")).toBeUndefined();
   });
 
+  test("knows the kinds whose jobs must not run twice", () => {
+    const once = handler(() => 1, { kind: "video", onLost: "fail" });
+    const again = handler(() => 1, { kind: "audio", onLost: "retry" });
+    expect(registry([mail, once, again]).failLost).toEqual(["video"]);
+  });
+
   test("knows no kind by a name that every object has", () => {
     const kinds = registry([]);
     expect(kinds.find("constructor")).toBeUndefined();

@@ -32,14 +32,14 @@ describe("the rescuer", () => {
     await rescuer.runOnce();
     expect(await leases(db)).toEqual([]);
     expect(await states(db)).not.toHaveProperty("running");
-    expect(rescuer.of("jobs.rescued")).toEqual([{ lost: 450, crashed: 0 }]);
+    expect(rescuer.of("jobs.rescued")).toEqual([{ lost: 450, crashed: 0, failed: 0 }]);
   });
 
   test("tells apart those that crash their workers", async () => {
     await lostLeases(3, 2);
     const rescuer = newRescuer(3);
     await rescuer.runOnce();
-    expect(rescuer.of("jobs.rescued")).toEqual([{ lost: 0, crashed: 3 }]);
+    expect(rescuer.of("jobs.rescued")).toEqual([{ lost: 0, crashed: 3, failed: 0 }]);
     expect(await states(db)).toEqual({ failed: 3 });
   });
 
@@ -47,7 +47,7 @@ describe("the rescuer", () => {
     await lostLeases(2, 2);
     const rescuer = newRescuer(4);
     await rescuer.runOnce();
-    expect(rescuer.of("jobs.rescued")).toEqual([{ lost: 2, crashed: 0 }]);
+    expect(rescuer.of("jobs.rescued")).toEqual([{ lost: 2, crashed: 0, failed: 0 }]);
   });
 
   test("leaves the living alone and has nothing to tell", async () => {

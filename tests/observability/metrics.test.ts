@@ -81,8 +81,8 @@ describe("what the worker does", () => {
 
 test("trouble is counted", async () => {
   const { emit, scrape } = measured();
-  emit("jobs.rescued", { lost: 3, crashed: 1 });
-  emit("jobs.rescued", { lost: 2, crashed: 0 });
+  emit("jobs.rescued", { lost: 3, crashed: 1, failed: 0 });
+  emit("jobs.rescued", { lost: 2, crashed: 0, failed: 7 });
   emit("worker.leases_lost", { worker_id: "1", leases: 4 });
   emit("reports.dropped", { ...JOB, lines: 5 });
   emit("reports.refused", { worker_id: "1", lines: 6 });
@@ -91,6 +91,7 @@ test("trouble is counted", async () => {
   const count = (name: string) => all.get(name);
   expect(count("jobsvc_jobs_rescued_total")).toBe(5);
   expect(count("jobsvc_jobs_crashed_total")).toBe(1);
+  expect(count("jobsvc_jobs_failed_lost_total")).toBe(7);
   expect(count("jobsvc_leases_lost_total")).toBe(4);
   expect(count("jobsvc_report_lines_dropped_total")).toBe(5);
   expect(count("jobsvc_report_lines_refused_total")).toBe(6);

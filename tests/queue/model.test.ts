@@ -22,6 +22,9 @@ const worker = fc.nat({ max: 2 });
 const job = fc.nat({ max: 30 });
 const some = fc.nat({ max: 0xffff });
 
+/** Whether the worker knows the kind as one that must not run twice. */
+const failLost = fc.constantFrom(false, false, false, true);
+
 const priority = fc.constantFrom(1, 5, 9);
 const delayMs = fc.constantFrom(0, 0, 0, -MINUTE_MS, MINUTE_MS, 10 * MINUTE_MS);
 const outcome = fc.constantFrom(
@@ -63,7 +66,7 @@ const commands = fc.commands(
       [1, of(outside.change, fc.record({ job, priority, delayMs: fc.option(delayMs) }))],
       [2, of(outside.rescue, fc.constant({}))],
       [2, of(outside.time, fc.record({ minutes: fc.constantFrom(1, 1, 10, 10, 60, 660) }))],
-      [5, of(workers.take, fc.record({ worker, limit: fc.integer({ min: 1, max: 6 }) }))],
+      [5, of(workers.take, fc.record({ worker, limit: fc.integer({ min: 1, max: 6 }), failLost }))],
       [
         4,
         of(

@@ -73,7 +73,7 @@ describe("a job that is gone while a lease still names it does not come back", (
     await forget(jobs[0]!.id);
     await end(db, worker, jobs.slice(1, 2), {}, []);
     await expire(db, worker);
-    expect(await rescueJobs(db, LIMITS)).toEqual({ leases: 1, lost: 1, crashed: 0 });
+    expect(await rescueJobs(db, LIMITS)).toEqual({ leases: 1, lost: 1, crashed: 0, failed: 0 });
     expect((await blocks(db)).flatMap((block) => block.jobIds)).toEqual([jobs[2]!.id]);
     expect(await endings(db, jobs[0]!.id)).toEqual([]);
     expect(await tallies()).toEqual(["2 completed"]);

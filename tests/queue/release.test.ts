@@ -35,6 +35,13 @@ describe("release", () => {
     expect(await blocks(db)).toMatchObject([{ attempt: 2, failures: 3, losses: 1 }]);
   });
 
+  test("gives back what must not run again once it is lost: this worker has let go of it", async () => {
+    const { worker, jobs } = await working(db, 2, {}, { failLost: ["ai_agent"] });
+    expect(await releaseJobs(db, worker.id)).toEqual(new Map([["default", 2]]));
+    expect(await outcomes(db, jobs[0]!.id)).toEqual(["released"]);
+    expect(await stateOf(db, jobs[0]!.id)).toBe("available");
+  });
+
   test("counts the jobs of each queue that has work again", async () => {
     const worker = await registered(db, { kinds: ["ai_agent", "client_agent"] });
     await insertNew(db, 3);

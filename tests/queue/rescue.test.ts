@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { beat } from "../../src/queue/beat.ts";
 import { type Rescue, rescueJobs } from "../../src/queue/rescue.ts";
+import { retryJob } from "../../src/queue/retry.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, expire, insertNew, passTime, registered, TTL_MS, take, working } from "../support/factory.ts";
 import {
@@ -24,11 +25,11 @@ beforeEach(() => clear(db));
 const rescue = (on = db as Parameters<typeof rescueJobs>[0], changes: Partial<Rescue> = {}) =>
   rescueJobs(on, { maxLosses: 3, limit: 1_000, ...changes });
 
-const NOTHING = { leases: 0, lost: 0, crashed: 0 };
+const NOTHING = { leases: 0, lost: 0, crashed: 0, failed: 0 };
 
 /** A worker that took new jobs and has not been heard of since. */
-async function dead(count: number, changes = {}) {
-  const held = await working(db, count, changes);
+async function dead(count: number, changes = {}, taking = {}) {
+  const held = await working(db, count, changes, taking);
   await expire(db, held.worker);
   return held;
 }
@@ -37,7 +38,7 @@ describe("rescue", () => {
   test("lets the jobs of a dead worker run again, one block each, within the spread", async () => {
     const { worker, jobs } = await dead(20);
     const before = (await databaseNow(db)).getTime();
-    expect(await rescue()).toEqual({ leases: 1, lost: 20, crashed: 0 });
+    expect(await rescue()).toEqual({ leases: 1, lost: 20, crashed: 0, failed: 0 });
     const after = (await databaseNow(db)).getTime();
     const waiting = await blocks(db);
     expect(waiting.flatMap((block) => block.jobIds).toSorted()).toEqual(ids(jobs));
@@ -87,7 +88,7 @@ describe("rescue", () => {
     await endOne(retried, { outcome: "failed", failures: 1, retryAfterMs: 3_600_000 });
     await endOne(cancelled, { outcome: "cancelled" });
     await expire(db, worker);
-    expect(await rescue()).toEqual({ leases: 1, lost: 1, crashed: 0 });
+    expect(await rescue()).toEqual({ leases: 1, lost: 1, crashed: 0, failed: 0 });
     expect(await Promise.all(jobs.map((job) => outcomes(db, job.id)))).toEqual([
       ["completed"],
       ["failed"],
@@ -123,7 +124,7 @@ describe("rescue", () => {
     const { worker, jobs } = await working(db, 3);
     await db.sql`update jobsvc.leases set leased_at = leased_at - interval '1 minute'`;
     await beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: [] });
-    expect(await rescue()).toEqual({ leases: 1, lost: 3, crashed: 0 });
+    expect(await rescue()).toEqual({ leases: 1, lost: 3, crashed: 0, failed: 0 });
     expect(await outcomes(db, jobs[0]!.id)).toEqual(["lost"]);
     expect(await everything(db)).toMatchObject({ workers: [{ id: worker.id }] });
   });
@@ -131,7 +132,7 @@ describe("rescue", () => {
   test("rescues the lease of a worker that nobody has registered", async () => {
     await working(db, 3);
     await db.sql`delete from jobsvc.workers`;
-    expect(await rescue()).toEqual({ leases: 1, lost: 3, crashed: 0 });
+    expect(await rescue()).toEqual({ leases: 1, lost: 3, crashed: 0, failed: 0 });
   });
 
   test("does not count a loss against the attempts that a job may fail", async () => {
@@ -147,13 +148,13 @@ describe("rescue", () => {
     const { jobs } = await dead(1);
     const [job] = jobs;
     await db.sql`update jobsvc.leases set losses = 4, failures = 2`;
-    expect(await rescue(db, { maxLosses: 6 })).toEqual({ leases: 1, lost: 1, crashed: 0 });
+    expect(await rescue(db, { maxLosses: 6 })).toEqual({ leases: 1, lost: 1, crashed: 0, failed: 0 });
     expect(await blocks(db)).toMatchObject([{ losses: 5, failures: 2 }]);
     await passTime(db, 1_000);
     const worker = await registered(db);
     await take(db, worker, 1);
     await expire(db, worker);
-    expect(await rescue(db, { maxLosses: 6 })).toEqual({ leases: 1, lost: 0, crashed: 1 });
+    expect(await rescue(db, { maxLosses: 6 })).toEqual({ leases: 1, lost: 0, crashed: 1, failed: 0 });
     const last = (await endings(db, job!.id)).at(-1)!;
     expect(last).toMatchObject({
       attempt: 2,
@@ -164,6 +165,40 @@ describe("rescue", () => {
     expect(last.error!.message).toContain("6 times");
     expect(await stateOf(db, job!.id)).toBe("failed");
     expect(await blocks(db)).toEqual([]);
+  });
+
+  test("ends jobs that must not be done twice, says why, and lets an operator have them run again", async () => {
+    const { worker, jobs } = await dead(3, {}, { failLost: ["video", "ai_agent"] });
+    const [completed, lost] = jobs;
+    await end(db, worker, [completed!], {}, []);
+    expect(await rescue()).toEqual({ leases: 1, lost: 0, crashed: 0, failed: 2 });
+    expect(await outcomes(db, completed!.id)).toEqual(["completed"]);
+    const [last] = await endings(db, lost!.id);
+    expect(last).toMatchObject({
+      attempt: 1,
+      outcome: "failed",
+      workerId: worker.id,
+      retryAt: null,
+      error: { name: "LostError", reason: "lost" },
+    });
+    expect(last!.error!.message).toContain("not run twice");
+    expect(await stateOf(db, lost!.id)).toBe("failed");
+    expect(await blocks(db)).toEqual([]);
+    expect(await leases(db)).toEqual([]);
+    expect(await retryJob(db, lost!.id)).toBe("retried");
+    expect(await stateOf(db, lost!.id)).toBe("available");
+  });
+
+  test("tells the kinds of one worker apart, and says lost, not crashed, of the one that must not run twice", async () => {
+    const worker = await registered(db, { kinds: ["ai_agent", "video"] });
+    const [video] = await insertNew(db, 1, { kind: "video" });
+    const [other] = await insertNew(db, 1);
+    await take(db, worker, 2, { failLost: ["video"] });
+    await db.sql`update jobsvc.leases set losses = 2 where kind = 'video'`;
+    await expire(db, worker);
+    expect(await rescue()).toEqual({ leases: 2, lost: 1, crashed: 0, failed: 1 });
+    expect((await endings(db, video!.id)).map(({ error }) => error!.reason)).toEqual(["lost"]);
+    expect(await outcomes(db, other!.id)).toEqual(["lost"]);
   });
 
   test("goes through ten thousand leases page by page", async () => {

@@ -24,7 +24,7 @@ describe("rescue against a worker that is only slow", () => {
   test("changes nothing that was ended before", async () => {
     const { worker, jobs } = await slow(3);
     expect(await end(db, worker, jobs, {}, [])).toHaveLength(3);
-    expect(await rescueJobs(db, LIMITS)).toEqual({ leases: 1, lost: 0, crashed: 0 });
+    expect(await rescueJobs(db, LIMITS)).toEqual({ leases: 1, lost: 0, crashed: 0, failed: 0 });
     expect(await states(db)).toEqual({ completed: 3 });
     expect(await blocks(db)).toEqual([]);
     expect(await leases(db)).toEqual([]);
@@ -46,7 +46,7 @@ describe("rescue against a worker that is only slow", () => {
     const rescued = rescueJobs(db, LIMITS);
     await blocked(db);
     await ender.sql`commit`;
-    expect(await rescued).toEqual({ leases: 1, lost: 1, crashed: 0 });
+    expect(await rescued).toEqual({ leases: 1, lost: 1, crashed: 0, failed: 0 });
     expect(await states(db)).toMatchObject({ completed: 2 });
     expect((await blocks(db)).map((block) => block.jobIds)).toEqual([[jobs[2]!.id]]);
   });

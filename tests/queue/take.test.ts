@@ -169,12 +169,24 @@ describe("take", () => {
     expect(ids(await take(db, worker, 10))).toEqual([locked!.id]);
   });
 
+  test("marks the leases of kinds that must not run twice, and no others", async () => {
+    const worker = await registered(db, { kinds: ["ai_agent", "video"] });
+    await insertNew(db, 1);
+    await insertNew(db, 1, { kind: "video" });
+    await take(db, worker, 10, { failLost: ["video", "audio"] });
+    const marks = await db.sql`select kind, fail_lost from jobsvc.leases order by kind`;
+    expect(marks.map((row) => ({ ...row }))).toEqual([
+      { kind: "ai_agent", fail_lost: false },
+      { kind: "video", fail_lost: true },
+    ]);
+  });
+
   test("locks no more blocks than it was told", async () => {
     const [first, second] = [await registered(db), await registered(db)];
     for (let block = 0; block < 4; block++) await insertNew(db, 1);
     await db.sql.begin(async (sql) => {
       const lanes = await readLanes(db, "default", ["ai_agent"]);
-      const options = { queue: "default", lanes, limit: 1, blocks: 1, suspects: false };
+      const options = { queue: "default", lanes, limit: 1, blocks: 1, suspects: false, failLost: [] };
       await takeJobs(overConnection(db, sql), { ...options, workerId: first.id });
       expect(await take(db, second, 10)).toHaveLength(3);
     });

@@ -41,7 +41,14 @@ describe("take, whatever the plan,", () => {
         await insertNew(db, blockSize, { priority: 1 + (block % 3), kind: worker.kinds[block % 2]! });
       await db.sql`analyze`;
       const lanes = await readLanes(db, "default", worker.kinds);
-      const options = { workerId: worker.id, queue: "default", lanes, limit: LIMIT, suspects: true };
+      const options = {
+        workerId: worker.id,
+        queue: "default",
+        lanes,
+        limit: LIMIT,
+        suspects: true,
+        failLost: [],
+      };
       for (const off of PLANS) {
         for (const blocks of [1, 3, LIMIT]) {
           await planner.sql`begin`;

@@ -72,6 +72,7 @@ export async function take(
     limit,
     blocks: limit,
     suspects: true,
+    failLost: [],
     ...changes,
   };
   return (await takeJobs(db, options)).jobs;
@@ -82,10 +83,11 @@ export async function working(
   db: Database,
   count: number,
   changes: Partial<NewJob> = {},
+  taking: Partial<Take> = {},
 ): Promise<{ worker: WorkerIdentity; jobs: TakenJob[] }> {
   const worker = await registered(db);
   await insertNew(db, count, changes);
-  return { worker, jobs: await take(db, worker, count) };
+  return { worker, jobs: await take(db, worker, count, taking) };
 }
 
 export function ending(job: TakenJob, changes: Partial<Ending> = {}): Ending {

@@ -31,6 +31,8 @@ export interface ModelLease {
   leasedMs: number;
   attempt: number;
   losses: number;
+  /** Its jobs do not run again once they are lost. */
+  failLost: boolean;
   jobs: ModelJob[];
 }
 
@@ -109,7 +111,7 @@ export class Model {
     return this.jobs.filter((job) => this.state(job) === "available");
   }
 
-  take(worker: ModelWorker, taken: readonly TakenJob[]) {
+  take(worker: ModelWorker, taken: readonly TakenJob[], failLost: boolean) {
     for (const { id, leaseId, attempt, losses } of taken) {
       const job = this.job(id)!;
       job.lease = leaseId;
@@ -122,6 +124,7 @@ export class Model {
           leasedMs: this.nowMs,
           attempt,
           losses,
+          failLost,
           jobs: [job],
         });
     }
@@ -167,7 +170,7 @@ export class Model {
 
   lose(job: ModelJob, lease: ModelLease) {
     const losses = lease.losses + 1;
-    if (losses >= MAX_LOSSES) this.end(job, "failed", null);
+    if (losses >= MAX_LOSSES || lease.failLost) this.end(job, "failed", null);
     else this.end(job, "lost", 0, { failures: job.failures, losses });
   }
 

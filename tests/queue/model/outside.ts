@@ -111,7 +111,8 @@ export const rescue: Happening<object> = {
     const lost = orphans.flatMap((lease) => model.closeLease(lease, (job) => model.lose(job, lease)));
     expect(one.leases + other.leases).toBe(orphans.length);
     expect(one.lost + other.lost).toBe(lost.filter((job) => !job.final).length);
-    expect(one.crashed + other.crashed).toBe(lost.filter((job) => job.final).length);
+    const ended = one.crashed + other.crashed + one.failed + other.failed;
+    expect(ended).toBe(lost.filter((job) => job.final).length);
     // Lost jobs are spread over a second, and all of them are due after it.
     await letPass(model, db, 1_000);
   },

@@ -22,11 +22,11 @@ const someHold = (model: Model) => model.workers.some(({ memory }) => memory.len
 /** Real time blurs the order of what became due within this much of each other. */
 const BLUR_MS = 30_000;
 
-export const take: Happening<Worker & { limit: number }> = {
+export const take: Happening<Worker & { limit: number; failLost: boolean }> = {
   name: "take",
-  async happen(model, db, { limit, ...picks }) {
+  async happen(model, db, { limit, failLost, ...picks }) {
     const worker = pickWorker(model, picks);
-    const taken = await takeAs(db, worker.identity, limit);
+    const taken = await takeAs(db, worker.identity, limit, { failLost: failLost ? ["ai_agent"] : [] });
     const due = model.isAlive(worker) ? model.due() : [];
     const suspects = due.filter((job) => job.losses >= 2).length;
     expect(taken).toHaveLength(Math.min(limit, due.length - suspects + Math.min(1, suspects)));
@@ -44,7 +44,7 @@ export const take: Happening<Worker & { limit: number }> = {
       );
       expect(passedOver).toEqual([]);
     }
-    model.take(worker, taken);
+    model.take(worker, taken, failLost);
   },
 };
 
@@ -139,7 +139,7 @@ export const endMeetsRescue: Happening<Worker> = {
     const orphans = model.orphans();
     applyEnd(model, worker, call, jobs, counted);
     const lost = orphans.flatMap((lease) => model.closeLease(lease, (job) => model.lose(job, lease)));
-    expect(rescued.lost + rescued.crashed).toBe(lost.length);
+    expect(rescued.lost + rescued.crashed + rescued.failed).toBe(lost.length);
     await letPass(model, db, 1_000);
   },
 };
