@@ -1,34 +1,26 @@
 import type { Database } from "../db/connect.ts";
-import type { Registry } from "../handlers/registry.ts";
 import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
-import type { Emit, Events } from "../observability/events.ts";
 import { type Lane, readLanes } from "../queue/lanes.ts";
 import { takeJobs } from "../queue/take.ts";
-import type { Breaker } from "./breaker.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
-import type { Reports } from "./reports.ts";
-import { releasedEnding, runJob } from "./run.ts";
+import { releasedEnding } from "./run.ts";
+import { type Held, runInSlot, type SlotParts } from "./slot.ts";
 
 export interface QueueSlots {
   name: string;
   slots: number;
 }
 
-export interface PoolParts {
+export interface PoolParts extends SlotParts {
   db: Database;
-  workerId: string;
   queue: QueueSlots;
-  registry: Registry;
   holdings: Holdings;
   endings: Endings;
-  reports: Reports;
-  emit: Emit;
   pollIntervalMs: number;
-  defaultTimeoutMs: number;
   /** How long `stop` waits for running jobs. */
   graceMs: number;
 }
@@ -49,18 +41,13 @@ const MAX_AHEAD = 500;
 /** Weight of the latest run in the running average of run times. */
 const LATEST_RUN_WEIGHT = 0.05;
 
-interface Held {
-  job: TakenJob;
-  breaker: Breaker;
-}
-
 /**
  * The slots of one queue. Takes as many jobs as there are free slots, at a wake or at the poll interval, and
  * runs each. Stopping takes nothing new, releases what was taken ahead, waits for running jobs up to the grace,
  * and then breaks them off and releases them too: they can run elsewhere at once.
  */
 export function pool(parts: PoolParts): Pool {
-  const { db, workerId, queue, registry, holdings, endings, reports, emit, pollIntervalMs } = parts;
+  const { db, workerId, queue, registry, holdings, endings, emit, pollIntervalMs } = parts;
   const running = new Set<Promise<void>>();
   const ahead: Held[] = [];
   let averageRunMs = Number.POSITIVE_INFINITY;
@@ -101,7 +88,8 @@ export function pool(parts: PoolParts): Pool {
   /** How many jobs may be taken now. */
   function room(): number {
     const free = queue.slots - running.size - ahead.length;
-    if (averageRunMs > AHEAD_BELOW_MS) return free;
+    // Jobs that must not run again once lost should not be lost before they have begun.
+    if (averageRunMs > AHEAD_BELOW_MS || registry.failLost.length > 0) return free;
     const wanted = Math.min(queue.slots * AHEAD_PER_SLOT, MAX_AHEAD);
     // Not for every job that ends: a take is worth its trip when half of the stock is used up.
     return ahead.length > wanted / 2 ? 0 : free + wanted;
@@ -118,7 +106,9 @@ export function pool(parts: PoolParts): Pool {
     while (!stopping && running.size < queue.slots) {
       const held = ahead.shift();
       if (!held) return;
-      const run = runInSlot(held).finally(() => {
+      const run = runInSlot(parts, held).then((ending) => {
+        if (ending) averageRunMs = averaged(averageRunMs, ending.ranMs);
+        handIn(held.job, ending);
         running.delete(run);
         fillSlots();
         if (hungry && room() > 0) taking.wake();
@@ -127,55 +117,9 @@ export function pool(parts: PoolParts): Pool {
     }
   }
 
-  async function runInSlot({ job, breaker }: Held) {
-    const fields = {
-      job_id: job.id,
-      kind: job.kind,
-      queue: job.queue,
-      attempt: job.attempt,
-      worker_id: workerId,
-    };
-    emit("job.started", { ...fields, waited_ms: Math.round(job.waitedMs) });
-    const startedMs = performance.now();
-    const report = reports.open(job);
-    const ending = await runJob({
-      job,
-      registry,
-      breaker,
-      reporter: report,
-      defaultTimeoutMs: parts.defaultTimeoutMs,
-      random: Math.random,
-      complain: (error) => emit("handler.retry_failed", { ...fields, error }),
-    });
-    if (ending) {
-      averageRunMs = averaged(averageRunMs, ending.ranMs);
-      emitEnding(fields, ending);
-    } else {
-      const outcome = breaker.reason as "cancelled" | "lost";
-      emit("job.broken_off", { ...fields, outcome, ms: Math.round(performance.now() - startedMs) });
-    }
-    const told = report.close();
-    if (told) await told;
-    handIn(job, ending);
-  }
-
   function handIn(job: TakenJob, ending: Ending | null) {
     holdings.settle(job);
     endings.handIn(job, ending);
-  }
-
-  function emitEnding(
-    fields: Omit<Events["job.ended"], "outcome" | "ms">,
-    { outcome, ranMs, retryAfterMs, error }: Ending,
-  ) {
-    const told = {
-      ...fields,
-      outcome,
-      ms: Math.round(ranMs),
-      ...(error && { error: `${error.name}: ${error.message}` }),
-    };
-    if (retryAfterMs === null) emit("job.ended", told);
-    else emit("job.retrying", { ...told, retry_in_ms: Math.round(retryAfterMs) });
   }
 
   return {

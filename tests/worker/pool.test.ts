@@ -91,6 +91,14 @@ describe("a pool", () => {
     expect(worker.statements()).toBeLessThan(100);
   });
 
+  test("takes no job ahead that must not run again once it is lost, however tiny it is", async () => {
+    await insertNew(db, 300);
+    const queues = [{ name: "default", slots: 3 }];
+    const worker = await startWorker(db, [handler(() => undefined, { onLost: "fail" })], { queues });
+    await completed(300);
+    expect(worker.statements()).toBeGreaterThanOrEqual(300 / 3);
+  });
+
   test("goes by priority", async () => {
     const order: number[] = [];
     const priorities = [5, 9, 1, 3, 7, 2, 8, 4, 6];

@@ -1,0 +1,72 @@
+import type { Registry } from "../handlers/registry.ts";
+import type { TakenJob } from "../job/job.ts";
+import type { Ending } from "../job/outcome.ts";
+import type { Emit, Events } from "../observability/events.ts";
+import type { Breaker } from "./breaker.ts";
+import type { Reports } from "./reports.ts";
+import { runJob } from "./run.ts";
+
+export interface SlotParts {
+  workerId: string;
+  registry: Registry;
+  reports: Reports;
+  emit: Emit;
+  defaultTimeoutMs: number;
+}
+
+/** A job that was taken, and what breaks it off. */
+export interface Held {
+  job: TakenJob;
+  breaker: Breaker;
+}
+
+/**
+ * Runs one attempt, and tells log and metrics how it begins and ends. Answers its ending, or null when somebody else has
+ * ended it, as soon as everything that the handler told is written. Never throws.
+ */
+export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promise<Ending | null> {
+  const { workerId, registry, reports, emit, defaultTimeoutMs } = parts;
+  const fields = {
+    job_id: job.id,
+    kind: job.kind,
+    queue: job.queue,
+    attempt: job.attempt,
+    worker_id: workerId,
+  };
+  emit("job.started", { ...fields, waited_ms: Math.round(job.waitedMs) });
+  const startedMs = performance.now();
+  const report = reports.open(job);
+  const ending = await runJob({
+    job,
+    registry,
+    breaker,
+    reporter: report,
+    defaultTimeoutMs,
+    random: Math.random,
+    complain: (error) => emit("handler.retry_failed", { ...fields, error }),
+  });
+  if (ending) {
+    emitEnding(emit, fields, ending);
+  } else {
+    const outcome = breaker.reason as "cancelled" | "lost";
+    emit("job.broken_off", { ...fields, outcome, ms: Math.round(performance.now() - startedMs) });
+  }
+  const told = report.close();
+  if (told) await told;
+  return ending;
+}
+
+function emitEnding(
+  emit: Emit,
+  fields: Omit<Events["job.ended"], "outcome" | "ms">,
+  { outcome, ranMs, retryAfterMs, error }: Ending,
+) {
+  const told = {
+    ...fields,
+    outcome,
+    ms: Math.round(ranMs),
+    ...(error && { error: `${error.name}: ${error.message}` }),
+  };
+  if (retryAfterMs === null) emit("job.ended", told);
+  else emit("job.retrying", { ...told, retry_in_ms: Math.round(retryAfterMs) });
+}
