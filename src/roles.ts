@@ -1,6 +1,7 @@
 import { hostname } from "node:os";
 import { type Access, access } from "./access/access.ts";
 import { isLoopback } from "./access/loopback.ts";
+import type { Secrets } from "./agents/secrets.ts";
 import type { Settings } from "./config/settings.ts";
 import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
 import { observed } from "./db/observed.ts";
@@ -18,6 +19,8 @@ import { maintenance } from "./maintenance/task.ts";
 import type { Emit } from "./observability/events.ts";
 import { both } from "./observability/listeners.ts";
 import { createMetrics } from "./observability/metrics.ts";
+import type { OutboundRules } from "./outbound/rules.ts";
+import { urlProblem } from "./outbound/target.ts";
 import { announcer } from "./queue/announce.ts";
 import { inserter } from "./queue/inserter.ts";
 import { readQueues } from "./queue/queues.ts";
@@ -27,6 +30,7 @@ import { type WorkerService, worker } from "./worker/worker.ts";
 export interface RoleParts {
   settings: Settings;
   address: DatabaseAddress;
+  secrets: Secrets;
   emit: Emit;
   version: string;
 }
@@ -51,6 +55,11 @@ export function processFor(parts: RoleParts): Process {
     aiAgent({ durationMs: settings.aiAgentSimulationMs }),
     clientAgent({ durationMs: settings.clientAgentSimulationMs }),
   ]);
+  const outbound: OutboundRules = {
+    http: settings.outboundHttp,
+    ports: settings.outboundPorts,
+    allow: settings.outboundAllow,
+  };
   const works = settings.role !== "api";
   const metrics = createMetrics({
     version,
@@ -130,6 +139,8 @@ export function processFor(parts: RoleParts): Process {
       }),
       emit,
       checkPayload: kinds.checkPayload,
+      secrets: parts.secrets,
+      checkUrl: (url) => urlProblem(url, outbound),
       readiness: state.check,
       host: settings.host,
       port: settings.port,

@@ -1,3 +1,4 @@
+import { secrets } from "./agents/secrets.ts";
 import type { Running } from "./banner.ts";
 import { EXIT_CONFIGURATION, EXIT_INTERNAL, EXIT_UNAVAILABLE } from "./config/exit_codes.ts";
 import { CommandError } from "./config/parse.ts";
@@ -10,6 +11,7 @@ import { checkExposure } from "./exposure.ts";
 import { startAll, stopAll } from "./lifecycle/service.ts";
 import type { Emit } from "./observability/events.ts";
 import { processFor } from "./roles.ts";
+import { secretsKeys } from "./secrets_keys.ts";
 
 export interface ServeParts {
   settings: Settings;
@@ -27,7 +29,14 @@ export async function serve({ settings, emit, version, stopSignal, onRunning }: 
   try {
     await bringSchemaUpToDate(database.address, settings, emit);
     const keyed = await checkExposure(database.address, settings);
-    const { services, api } = processFor({ settings, address: database.address, emit, version });
+    const keptSecrets = secrets(secretsKeys(settings, database.dataDir));
+    const { services, api } = processFor({
+      settings,
+      address: database.address,
+      secrets: keptSecrets,
+      emit,
+      version,
+    });
     await startAll(services);
     emit("process.started", { role: settings.role, version });
     onRunning({ apiUrl: api?.url?.origin ?? null, dataDir: database.dataDir, keyed });

@@ -14,6 +14,9 @@ export const ACTIONS = [
   "queue.resume",
   "key.create",
   "key.revoke",
+  "agent.put",
+  "agent.delete",
+  "agents.rotate",
 ] as const;
 
 export type Action = (typeof ACTIONS)[number];

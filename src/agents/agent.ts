@@ -14,20 +14,20 @@ interface Registered {
 
 /** An endpoint that speaks like OpenAI's chat completions. */
 export interface AiAgentConfig {
-  /** Without a slash at its end: `/chat/completions` is put behind it. */
+  /** As it was registered, with or without a slash at its end: `/chat/completions` goes behind it. */
   baseUrl: string;
   model: string;
   /** Said to the model before everything else. */
-  instructions?: string;
-  temperature?: number;
+  instructions?: string | undefined;
+  temperature?: number | undefined;
   /** The most that one call may answer. */
-  maxTokens?: number;
+  maxTokens?: number | undefined;
   /** What a job may use up, all its attempts together; the cost is counted by the price. */
-  budget?: { tokens?: number; cost?: number };
+  budget?: { tokens?: number; cost?: number } | undefined;
   /** For a million tokens, in whatever currency. */
-  price?: { input: number; output: number };
+  price?: { input: number; output: number } | undefined;
   /** Time limit of one call. */
-  timeoutMs?: number;
+  timeoutMs?: number | undefined;
 }
 
 /** Where a client takes jobs in, as webhooks. */

@@ -1,3 +1,4 @@
+import ipaddr from "ipaddr.js";
 import { flagOf } from "./names.ts";
 import type { Settings } from "./settings.ts";
 
@@ -8,5 +9,8 @@ export function contradictions(settings: Settings): string[] {
     settings.queues.some((other, at) => at < index && other.name === name),
   );
   if (twice) problems.push(`${flagOf("queues")}: names ${twice.name} twice`);
+  const noNetwork = settings.outboundAllow.filter((network) => !ipaddr.isValidCIDR(network));
+  if (noNetwork.length > 0)
+    problems.push(`${flagOf("outboundAllow")}: no network is called ${noNetwork.join(", ")}`);
   return problems;
 }

@@ -1,6 +1,7 @@
 import { type AnyElysia, Elysia } from "elysia";
 import type { Access } from "../access/access.ts";
 import type { Emit } from "../observability/events.ts";
+import { type AgentParts, agentRoutes } from "./agents.ts";
 import { auditRoutes } from "./audit.ts";
 import { auth, refuseUnscoped } from "./auth.ts";
 import { batchRoutes } from "./batch.ts";
@@ -21,7 +22,7 @@ import { statsRoutes } from "./stats.ts";
 import { swaggerRoutes } from "./swagger.ts";
 import { workerRoutes } from "./workers.ts";
 
-export interface AppParts extends JobParts, EventParts, HealthParts, MetricsRouteParts {
+export interface AppParts extends JobParts, AgentParts, EventParts, HealthParts, MetricsRouteParts {
   emit: Emit;
   access: Access;
 }
@@ -61,6 +62,7 @@ function resources(parts: AppParts) {
     .use(queueRoutes(parts))
     .use(workerRoutes(parts))
     .use(statsRoutes(parts))
+    .use(agentRoutes(parts))
     .use(keyRoutes(parts))
     .use(auditRoutes(parts));
 }

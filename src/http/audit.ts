@@ -30,7 +30,7 @@ const AuditEntry = answered(
       "With which key; null where none of the database was presented: see `detail.by`.",
     ),
     key_name: nullable(Type.String(), "The name of that key."),
-    detail: open("What else there is to know: a queue, a filter, how many jobs, another key."),
+    detail: open("What else there is to know: a queue, a filter, how many jobs, another key, an agent."),
   },
   { $id: "AuditEntry", description: "Something that somebody managed." },
 );
@@ -67,7 +67,7 @@ export function auditRoutes({ db }: { db: Database }) {
           operationId: "listAudit",
           summary: "Who managed what",
           description:
-            "Every cancel, retry, change, deletion and pause, and every key that was made or revoked.",
+            "Every cancel, retry, change, deletion and pause, every key that was made or revoked, every agent that was put or deleted.",
           parameters: queryParameters(AuditQuery),
         },
       },

@@ -72,6 +72,24 @@ const KEY = {
   revoked_at: null,
 };
 
+const AGENT = {
+  resource_type: "ai_agent",
+  resource_id: WHOSE.resource_id,
+  name: "the summariser",
+  user_id: null,
+  has_secret: true,
+  base_url: "https://models.example.com/v1",
+  model: "small-1",
+  instructions: "Answer in one sentence.",
+  temperature: null,
+  max_tokens: 500,
+  budget: null,
+  price: null,
+  timeout_ms: null,
+  created_at: "2026-03-02T09:10:00.000Z",
+  updated_at: "2026-03-02T09:10:00.000Z",
+};
+
 const HEALTH = { version: "0.1.0", uptime_seconds: 86400 };
 
 /** An example of every answer, by the name of its schema. */
@@ -122,6 +140,8 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
     ],
   },
   Stats: { total: COUNTS, by_kind: [{ queue: "default", resource_type: "ai_agent", ...COUNTS }] },
+  Agent: AGENT,
+  AgentPage: { agents: [AGENT], next_cursor: null },
   CreatedApiKey: { key: "jsk_… (shown this once)", ...KEY },
   ApiKey: KEY,
   ApiKeyPage: { keys: [KEY], next_cursor: null },

@@ -1,6 +1,7 @@
 import { Kind, type TSchema } from "@sinclair/typebox";
 import { type ValueErrorIterator, ValueErrorType } from "@sinclair/typebox/errors";
 import { NAME_PATTERN } from "../job/job.ts";
+import { API_KEY_PATTERN, SIGNING_SECRET_FORM, SIGNING_SECRET_PATTERN } from "./new_agent.ts";
 import { shortened } from "./pointer.ts";
 import { type FieldError, Problem } from "./problem.ts";
 import { INSTANT_PATTERN, UUID_PATTERN } from "./schemas.ts";
@@ -36,12 +37,16 @@ const OF_PATTERN: Record<string, string> = {
     "a date and time with a zone (RFC 3339) in the years 1970 to 2199, such as 2024-01-01T12:00:00Z",
   [NAME_PATTERN]:
     "1 to 64 letters, digits, dots, colons, hyphens or underscores, with a letter or digit first",
+  [API_KEY_PATTERN]: "1 to 4096 visible ASCII characters",
+  [SIGNING_SECRET_PATTERN]: SIGNING_SECRET_FORM,
 };
 
 function expected(schema: TSchema): string {
   switch (schema[Kind]) {
     case "Integer":
       return `an integer from ${schema.minimum} to ${schema.maximum}`;
+    case "Number":
+      return `a number from ${schema.minimum} to ${schema.maximum}`;
     case "String":
       if (schema.enum) return `one of ${schema.enum.join(", ")}`;
       return OF_PATTERN[schema.pattern] ?? `a text of ${schema.minLength} to ${schema.maxLength} characters`;

@@ -45,6 +45,7 @@ export async function openApi(routes: AnyElysia, version: string) {
       { name: "jobs", description: "Jobs, from their creation to their end." },
       { name: "queues", description: "Queues, and how many jobs are where." },
       { name: "workers", description: "The processes that run jobs." },
+      { name: "agents", description: "Whom jobs call: models, and clients." },
       { name: "access", description: "Keys, and who managed what with them." },
       { name: "health", description: "Is the service there, and can it work?" },
     ],

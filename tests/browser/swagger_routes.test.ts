@@ -1,10 +1,12 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createKey } from "../../src/access/keys.ts";
+import { putAgent } from "../../src/agents/put.ts";
 import { eventStreams } from "../../src/http/event_streams.ts";
 import { type HttpServer, httpServer } from "../../src/http/server.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { inserter } from "../../src/queue/inserter.ts";
 import { testAccess, testParts } from "../http/client.ts";
+import { newAiAgent, TEST_SECRETS } from "../support/agents.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
 import { visits } from "./chromium.ts";
@@ -57,6 +59,12 @@ async function key(): Promise<string> {
     .record.id;
 }
 
+async function agent(): Promise<{ resource_id: string }> {
+  const wanted = newAiAgent();
+  await putAgent(db, TEST_SECRETS, wanted, null);
+  return { resource_id: wanted.resourceId };
+}
+
 /** What an operation needs to be given where the examples of the document are not enough. */
 const VALUES: Record<string, () => Promise<Record<string, string>>> = {
   getJob: async () => ({ id: await waiting() }),
@@ -66,6 +74,9 @@ const VALUES: Record<string, () => Promise<Record<string, string>>> = {
   watchJob: async () => ({ id: await ended() }),
   retryJob: async () => ({ id: await ended() }),
   deleteJob: async () => ({ id: await ended() }),
+  getAgent: agent,
+  putAgent: agent,
+  deleteAgent: agent,
   revokeKey: async () => ({ id: await key() }),
   pauseQueue: async () => ({ name: "default" }),
   resumeQueue: async () => ({ name: "default" }),

@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { cancelJob } from "../../src/queue/cancel.ts";
+import { AI_AGENT_BODY } from "../support/agents.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
 import { JSON_TYPE, request, SEED_REQUEST, SOME_ID } from "./client.ts";
@@ -121,6 +122,11 @@ describe("an answer carries no header that the document does not know", () => {
       ["GET", "/api/queues", 200],
       ["GET", "/api/workers", 200],
       ["GET", "/api/stats", 200],
+      ["PUT", "/api/agents/{resource_id}", 201, SOME_ID, AI_AGENT_BODY],
+      ["PUT", "/api/agents/{resource_id}", 200, SOME_ID, AI_AGENT_BODY],
+      ["GET", "/api/agents/{resource_id}", 200, SOME_ID],
+      ["DELETE", "/api/agents/{resource_id}", 204, SOME_ID],
+      ["GET", "/api/agents", 200],
       ["GET", "/api/keys", 200],
       ["GET", "/api/audit", 200],
       ["POST", "/api/keys", 201, "", { name: "new", scopes: ["jobs:read"] }],
@@ -128,7 +134,11 @@ describe("an answer carries no header that the document does not know", () => {
     for (const [method, path, status, id = "", body] of calls) {
       const sent = body !== undefined && { body: JSON.stringify(body) };
       const headers = { ...JSON_TYPE, ...admin };
-      const carried = await headersOf(method, path, path.replace("{id}", id), { status, headers, ...sent });
+      const carried = await headersOf(method, path, path.replace(/\{\w*id\}/, id), {
+        status,
+        headers,
+        ...sent,
+      });
       expect(carried).toEqual(expect.arrayContaining([...LIMITS, "x-request-id"]));
     }
   });

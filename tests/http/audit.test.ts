@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { ACTIONS } from "../../src/access/audit.ts";
+import { type NewAgent, putAgent } from "../../src/agents/put.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
+import { AI_AGENT_BODY, newAiAgent, TEST_SECRETS } from "../support/agents.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
 import { clear } from "../support/facts.ts";
@@ -44,8 +46,11 @@ async function job(ended = false): Promise<string> {
 }
 
 describe("who, what, which job, when", () => {
+  /** All but what only the command line does. */
+  const OVER_HTTP = ACTIONS.filter((action) => action !== "agents.rotate");
+
   /** Each does one thing that is worth an entry, and answers what the entry says beside the key. */
-  const DONE: Record<(typeof ACTIONS)[number], () => Promise<{ job_id: string | null; detail: object }>> = {
+  const DONE: Record<(typeof OVER_HTTP)[number], () => Promise<{ job_id: string | null; detail: object }>> = {
     "job.cancel": () => onJob("POST", "/cancel"),
     "job.retry": () => onJob("POST", "/retry", true),
     "job.change": () => onJob("PATCH", "", false, { priority: 1 }),
@@ -68,6 +73,12 @@ describe("who, what, which job, when", () => {
       await act("DELETE", `/api/keys/${id}`);
       return { job_id: null, detail: { key_id: id, name: "old" } };
     },
+    "agent.put": () => onAgent(newAiAgent(), (path) => act("PUT", path, AI_AGENT_BODY)),
+    "agent.delete": async () => {
+      const agent = newAiAgent();
+      await putAgent(db, TEST_SECRETS, agent, null);
+      return await onAgent(agent, (path) => act("DELETE", path));
+    },
   };
 
   async function onJob(method: string, below: string, ended = false, body?: object) {
@@ -89,7 +100,12 @@ describe("who, what, which job, when", () => {
     return { job_id: null, detail: { queue: "mail" } };
   }
 
-  test.each(ACTIONS)("%s leaves one entry", async (action) => {
+  async function onAgent({ resourceId, kind, name }: NewAgent, todo: (path: string) => Promise<Response>) {
+    expect((await todo(`/api/agents/${resourceId}`)).status).toBeLessThan(300);
+    return { job_id: null, detail: { resource_id: resourceId, resource_type: kind, name } };
+  }
+
+  test.each(OVER_HTTP)("%s leaves one entry", async (action) => {
     const said = await DONE[action]();
     const { entries, next_cursor } = await audit();
     expect(entries).toEqual([
@@ -119,8 +135,10 @@ describe("who, what, which job, when", () => {
       await act("POST", `/api/jobs/${waiting}/cancel`, undefined, reader.headers),
       await act("POST", "/api/keys", { name: "x", scopes: ["root"] }),
       await act("DELETE", `/api/keys/${SOME_ID}`),
+      await act("PUT", `/api/agents/${SOME_ID}`, { ...AI_AGENT_BODY, model: "" }),
+      await act("DELETE", `/api/agents/${SOME_ID}`),
     ];
-    expect(answers.map(({ status }) => status)).toEqual([409, 409, 409, 409, 404, 403, 422, 404]);
+    expect(answers.map(({ status }) => status)).toEqual([409, 409, 409, 409, 404, 403, 422, 404, 422, 404]);
     await act("POST", "/api/jobs/cancel", { filter: { user_id: OWNER }, dry_run: true });
     expect((await audit()).entries).toEqual([]);
   });

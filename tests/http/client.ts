@@ -7,6 +7,7 @@ import { type AppParts, createApp } from "../../src/http/app.ts";
 import { eventStreams } from "../../src/http/event_streams.ts";
 import { ProblemBody } from "../../src/http/schemas.ts";
 import type { NewJob } from "../../src/job/job.ts";
+import { TEST_SECRETS } from "../support/agents.ts";
 
 /** The request of the README, word for word. */
 export const SEED_REQUEST = {
@@ -58,6 +59,8 @@ export function testParts() {
     metrics: { text: async () => "" },
     waiter: { name: "waiter", ended: async () => {}, start: async () => {}, stop: async () => {} },
     checkPayload: () => [],
+    secrets: TEST_SECRETS,
+    checkUrl: async () => undefined,
     readiness: async () => ({ ready: true, checks: { database: { ok: true } } }),
     access: testAccess(),
     version: "1.2.3",

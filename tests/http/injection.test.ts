@@ -67,6 +67,7 @@ describe("SQL in", () => {
       "order_by",
     ],
     "/api/keys": ["limit", "cursor"],
+    "/api/agents": ["resource_type", "limit", "cursor"],
     "/api/audit": ["job_id", "action", "limit", "cursor"],
     [`/api/jobs/${SOME_ID}`]: ["wait"],
   };

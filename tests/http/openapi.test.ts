@@ -83,7 +83,7 @@ describe("the OpenAPI document", () => {
         const response = await request(
           app,
           method,
-          path.replace("{id}", SOME_ID).replace("{name}", "default"),
+          path.replace(/\{\w*id\}/, SOME_ID).replace("{name}", "default"),
         );
         await response.body?.cancel();
         const [status, allow] = [response.status, response.headers.get("allow")];
@@ -106,6 +106,9 @@ describe("the OpenAPI document", () => {
 
   test("names its schemas, refers to them, and leaves nothing of the generator's", () => {
     expect(Object.keys(document.components.schemas)).toEqual([
+      "Agent",
+      "AgentPage",
+      "AiAgent",
       "ApiKey",
       "ApiKeyPage",
       "Attempt",
@@ -114,6 +117,7 @@ describe("the OpenAPI document", () => {
       "Batch",
       "Bulk",
       "BulkDone",
+      "ClientAgent",
       "Counts",
       "CreatedApiKey",
       "CreatedBatch",
@@ -127,7 +131,10 @@ describe("the OpenAPI document", () => {
       "LaneCounts",
       "ListedJob",
       "MetricsText",
+      "NewAgent",
+      "NewAiAgent",
       "NewApiKey",
+      "NewClientAgent",
       "NewJob",
       "Problem",
       "Queue",
@@ -153,7 +160,7 @@ describe("the OpenAPI document", () => {
       }
       expect(responses).toHaveProperty("500");
       if (path.startsWith("/api/jobs")) expect(Object.keys(responses)).toContainValues(["401", "503"]);
-      if (path.includes("{id}")) expect(responses).toHaveProperty("404");
+      if (path.includes("id}")) expect(responses).toHaveProperty("404");
     }
     const create = document.paths["/api/jobs/create"]!.post!;
     expect(Object.keys(create.responses)).toEqual([
@@ -203,6 +210,7 @@ describe("the OpenAPI document", () => {
   test("tells the version and the licence, and points to no other host", () => {
     expect(document.info).toMatchObject({ version: "1.2.3", license: { identifier: "MIT" } });
     expect(document.servers).toMatchObject([{ url: "/" }]);
-    expect(text).not.toMatch(/https?:\/\//);
+    // Names under example.com lead to nobody (RFC 2606).
+    expect(text).not.toMatch(/https?:\/\/(?!\w+\.example\.com\b)/);
   });
 });

@@ -1,7 +1,9 @@
 import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { SCOPES, type Scope } from "../../src/access/scopes.ts";
+import { putAgent } from "../../src/agents/put.ts";
 import { isGuarded, refuseUnscoped, scopeOf } from "../../src/http/auth.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
+import { AI_AGENT_BODY, newAiAgent, TEST_SECRETS } from "../support/agents.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
 import { everything } from "../support/facts.ts";
@@ -25,9 +27,11 @@ interface Row {
   ok?: number;
   /**
    * `hidden`: 404, the job is not there. `own`: 422, it creates jobs of its own user only. `nothing`: it finds no job.
-   * `everybody`: 403 for every bound key, the owner's too.
+   * `everybody`: 403 for every bound key, the owner's too. `taken`: 404, as `hidden`, but where nothing is, it makes something.
    */
-  foreigner: "hidden" | "own" | "nothing" | "everybody";
+  foreigner: "hidden" | "own" | "nothing" | "everybody" | "taken";
+  /** There is an agent of the owner's under the job's id. */
+  agent?: boolean;
   job?: "waiting" | "ended";
   path?: (jobId: string) => string | Promise<string>;
   body?: unknown;
@@ -38,6 +42,12 @@ const below = (action: string): Pick<Row, "path" | "foreigner"> => ({
   path: (id) => `/api/jobs/${id}/${action}`,
   foreigner: "hidden",
 });
+
+const AGENT: Pick<Row, "path" | "foreigner" | "agent"> = {
+  path: (id) => `/api/agents/${id}`,
+  foreigner: "hidden",
+  agent: true,
+};
 
 /**
  * Every route below /api. One that is added fails the first test until it stands here, with the scope that it needs
@@ -72,6 +82,15 @@ const TABLE: Record<string, Row> = {
   "GET /api/workers": { scope: "jobs:read", foreigner: "everybody" },
   "GET /api/stats": { scope: "jobs:read", foreigner: "everybody" },
   "GET /metrics": { scope: "jobs:read", foreigner: "everybody" },
+  "PUT /api/agents/:resource_id": {
+    scope: "agents:manage",
+    body: AI_AGENT_BODY,
+    ...AGENT,
+    foreigner: "taken",
+  },
+  "GET /api/agents/:resource_id": { scope: "agents:manage", ...AGENT },
+  "GET /api/agents": { scope: "agents:manage", agent: true, foreigner: "nothing" },
+  "DELETE /api/agents/:resource_id": { scope: "agents:manage", ok: 204, ...AGENT },
   "GET /api/keys": { scope: "admin", foreigner: "everybody" },
   "POST /api/keys": {
     scope: "admin",
@@ -113,14 +132,16 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  await db.sql`truncate jobsvc.jobs, jobsvc.ready, jobsvc.leases, jobsvc.attempts, jobsvc.tallies, jobsvc.queues`;
+  await db.sql`truncate jobsvc.jobs, jobsvc.ready, jobsvc.leases, jobsvc.attempts, jobsvc.tallies, jobsvc.queues,
+    jobsvc.agents`;
 });
 
 /** Calls the route on a new job of the owner's, in the state that the route needs. */
-async function call(name: string, { job, path, body }: Row, headers: Headers) {
+async function call(name: string, { job, agent, path, body }: Row, headers: Headers) {
   const [method, route] = name.split(" ") as [string, string];
   const id = (await insertNew(db, 1, { userId: OWNER }))[0]!.id;
   if (job === "ended") await cancelJob(db, id);
+  if (agent) await putAgent(db, TEST_SECRETS, newAiAgent({ resourceId: id, userId: OWNER }), null);
   const address = (await path?.(id)) ?? route;
   const before = await everything(db);
   const sent =
@@ -187,6 +208,9 @@ describe.each(rows)("%s", (name, row) => {
         expect(hidden).toEqual(absent);
         return;
       }
+      case "taken":
+        await problemOf(response, 404);
+        return await unchanged();
       case "own": {
         const { errors } = await problemOf(response, 422);
         expect(errors).toEqual([
@@ -201,7 +225,7 @@ describe.each(rows)("%s", (name, row) => {
         expect(response.status).toBe(200);
         const found = JSON.stringify(await response.json());
         expect(found).not.toContain(id);
-        expect(found).toMatch(/"jobs":\[\]|"matched":0,"changed":0/);
+        expect(found).toMatch(/"(jobs|agents)":\[\]|"matched":0,"changed":0/);
         return await unchanged();
       }
       case "everybody":

@@ -106,7 +106,8 @@ export async function everything(db: Database): Promise<unknown> {
       (select json_agg(t order by t.id) from jobsvc.leases t) as leases,
       (select json_agg(t order by t.job_id, t.attempt) from jobsvc.attempts t) as attempts,
       (select json_agg(t order by t.id) from jobsvc.workers t) as workers,
-      (select json_agg(t order by t.id) from jobsvc.tallies t) as tallies`,
+      (select json_agg(t order by t.id) from jobsvc.tallies t) as tallies,
+      (select json_agg(t order by t.resource_id) from jobsvc.agents t) as agents`,
   );
   return tables;
 }
