@@ -7,6 +7,7 @@ import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
 import { observed } from "./db/observed.ts";
 import { aiAgent } from "./handlers/ai_agent.ts";
 import { clientAgent } from "./handlers/client_agent.ts";
+import type { LoadedHandler } from "./handlers/load.ts";
 import { registry } from "./handlers/registry.ts";
 import { type EventStreams, eventStreams } from "./http/event_streams.ts";
 import { type HttpServer, httpServer, probeServer } from "./http/server.ts";
@@ -25,6 +26,7 @@ import { announcer } from "./queue/announce.ts";
 import { inserter } from "./queue/inserter.ts";
 import { readQueues } from "./queue/queues.ts";
 import { readiness } from "./readiness.ts";
+import { workedQueues } from "./worked_queues.ts";
 import { type WorkerService, worker } from "./worker/worker.ts";
 
 export interface RoleParts {
@@ -33,6 +35,8 @@ export interface RoleParts {
   secrets: Secrets;
   emit: Emit;
   version: string;
+  /** The user's own. */
+  handlers: readonly LoadedHandler[];
 }
 
 export interface Process {
@@ -54,7 +58,9 @@ export function processFor(parts: RoleParts): Process {
   const kinds = registry([
     aiAgent({ durationMs: settings.aiAgentSimulationMs }),
     clientAgent({ durationMs: settings.clientAgentSimulationMs }),
+    ...parts.handlers.map(({ definition }) => definition),
   ]);
+  const queues = workedQueues(settings, parts.handlers);
   const outbound: OutboundRules = {
     http: settings.outboundHttp,
     ports: settings.outboundPorts,
@@ -64,7 +70,7 @@ export function processFor(parts: RoleParts): Process {
   const metrics = createMetrics({
     version,
     role: settings.role,
-    works: works ? { kinds: kinds.kinds, queues: settings.queues } : { kinds: [], queues: [] },
+    works: works ? { kinds: kinds.kinds, queues } : { kinds: [], queues: [] },
     connections: settings.databaseConnections,
     openStreams: () => watching.size,
     readQueues: () => readQueues(db),
@@ -93,11 +99,11 @@ export function processFor(parts: RoleParts): Process {
         name: `${hostname()}/${process.pid}`,
         role: settings.role,
         version,
-        queues: settings.queues.map((queue) => queue.name),
+        queues: queues.map((queue) => queue.name),
         kinds: kinds.kinds,
-        slots: settings.queues.reduce((sum, queue) => sum + queue.slots, 0),
+        slots: queues.reduce((sum, queue) => sum + queue.slots, 0),
       },
-      queues: settings.queues,
+      queues,
       registry: kinds,
       emit,
       ttlMs: settings.workerTtlMs,

@@ -10,6 +10,7 @@ import { SchemaError } from "./db/migrate.ts";
 import { checkExposure } from "./exposure.ts";
 import { startAll, stopAll } from "./lifecycle/service.ts";
 import type { Emit } from "./observability/events.ts";
+import { ownHandlers } from "./own_handlers.ts";
 import { processFor } from "./roles.ts";
 import { secretsKeys } from "./secrets_keys.ts";
 
@@ -23,8 +24,10 @@ export interface ServeParts {
   onRunning: (running: Running) => void;
 }
 
-/** Runs the service until it is asked to stop: database, schema, the services of the role. */
+/** Runs the service until it is asked to stop: handlers, database, schema, the services of the role. */
 export async function serve({ settings, emit, version, stopSignal, onRunning }: ServeParts): Promise<void> {
+  const handlers = await ownHandlers(settings.handlers);
+  for (const { file, definition } of handlers) emit("handler.loaded", { kind: definition.kind, file });
   const database = await openDatabase(settings, emit);
   try {
     await bringSchemaUpToDate(database.address, settings, emit);
@@ -36,6 +39,7 @@ export async function serve({ settings, emit, version, stopSignal, onRunning }: 
       secrets: keptSecrets,
       emit,
       version,
+      handlers,
     });
     await startAll(services);
     emit("process.started", { role: settings.role, version });

@@ -7,6 +7,8 @@ import { callsPerMinute, flag, hours, integer, type Meaning, milliseconds, oneOf
 const SHORTEST_API_KEY = 16;
 /** Jobs of one process share its memory and its event loop. */
 const MOST_SLOTS = 10_000;
+/** Of a queue that is worked on without being named in the settings. */
+export const SLOTS = 100;
 
 /**
  * Every setting: its type, its default, its meaning. Flags, environment variables, the help and the README's table
@@ -69,19 +71,20 @@ export const SETTINGS = {
     default: 6_000,
     description: "Calls a minute that manage jobs, queues or keys, for each key and node; 0 for no limit",
   }),
-  queues: Type.Array(
-    Type.Object({
-      name: Type.String({ pattern: NAME_PATTERN }),
-      slots: Type.Integer({ minimum: 1, maximum: MOST_SLOTS }),
-    }),
-    {
-      default: [{ name: DEFAULT_QUEUE, slots: 100 }],
-      minItems: 1,
-      expects: `name:slots, separated by commas, with 1 to ${MOST_SLOTS} slots each`,
-      placeholder: "name:slots,…",
-      defaultText: `${DEFAULT_QUEUE}:100`,
-      description: "Queues that are worked on here, and how many jobs of each run at once",
-    },
+  queues: Type.Optional(
+    Type.Array(
+      Type.Object({
+        name: Type.String({ pattern: NAME_PATTERN }),
+        slots: Type.Integer({ minimum: 1, maximum: MOST_SLOTS }),
+      }),
+      {
+        minItems: 1,
+        expects: `name:slots, separated by commas, with 1 to ${MOST_SLOTS} slots each`,
+        placeholder: "name:slots,…",
+        defaultText: `${DEFAULT_QUEUE} and those that handlers name, ${SLOTS} slots each`,
+        description: "Queues that are worked on here, and how many jobs of each run at once",
+      },
+    ),
   ),
   handlers: Type.Array(Type.String({ minLength: 1 }), {
     default: [],

@@ -44,6 +44,7 @@ export interface Events {
     ms: number;
     request_id: string;
   };
+  "handler.loaded": { kind: string; file: string };
   "process.started": { role: string; version: string };
   "process.stopping": { signal: string };
   "process.stopped": { ms: number };

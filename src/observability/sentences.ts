@@ -51,6 +51,7 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   "request.failed": ["error", () => "a request failed in a way that nobody foresaw"],
   "step.failed": ["error", (step) => `${step.step} failed and will be tried again`],
 
+  "handler.loaded": ["info", ({ kind, file }) => `loaded the kind ${kind} from ${file}`],
   "process.started": ["info", (process) => `jobsvc ${process.version} runs as ${process.role}`],
   "process.stopping": ["info", (process) => `stopping on ${process.signal}`],
   "process.failed": ["error", () => "cannot go on"],

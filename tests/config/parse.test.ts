@@ -18,7 +18,6 @@ test("without flags and variables, everything runs on loopback with the document
       enqueuePerMinute: 60_000,
       readPerMinute: 60_000,
       managePerMinute: 6_000,
-      queues: [{ name: "default", slots: 100 }],
       handlers: [],
       watch: false,
       handlerThreads: 10,
@@ -47,8 +46,8 @@ test("without flags and variables, everything runs on loopback with the document
 });
 
 test("a default is not shared between two calls", () => {
-  settings([]).queues.push({ name: "mine", slots: 1 });
-  expect(settings([]).queues).toHaveLength(1);
+  settings([]).outboundPorts.push(8443);
+  expect(settings([]).outboundPorts).toEqual([443]);
 });
 
 describe("commands", () => {

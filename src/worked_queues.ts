@@ -1,0 +1,10 @@
+import { type Settings, SLOTS } from "./config/settings.ts";
+import type { LoadedHandler } from "./handlers/load.ts";
+import { DEFAULT_QUEUE } from "./job/job.ts";
+
+/** The queues on which a process works: exactly those of the setting, or else the default one and those of its handlers. */
+export function workedQueues({ queues }: Pick<Settings, "queues">, handlers: readonly LoadedHandler[]) {
+  if (queues) return queues;
+  const named = handlers.flatMap(({ definition }) => definition.queue ?? []);
+  return [...new Set([DEFAULT_QUEUE, ...named])].map((name) => ({ name, slots: SLOTS }));
+}
