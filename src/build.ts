@@ -2,6 +2,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, renameSync, rmSync } from "node:f
 import { basename, dirname, join } from "node:path";
 import { parseArgs } from "node:util";
 import { copyPackage, postgresPackage } from "./db/embedded/package_tree.ts";
+import { DECLARATIONS_FILE } from "./handlers/declarations.ts";
+import { declare } from "./handlers/declare.ts";
 
 /** Whatever is made on the way lies here. */
 const DIST = join(import.meta.dir, "..", "dist");
@@ -23,10 +25,12 @@ if (import.meta.main) {
   mkdirSync(DIST, { recursive: true });
   const platform = values.target ? platformOf(values.target) : `${process.platform}-${process.arch}`;
   const archive = await packPostgres(platform, DIST);
+  const types = join(DIST, DECLARATIONS_FILE);
+  await Bun.write(types, await declare());
   await compile({
     main: join(import.meta.dir, "main.ts"),
     threads: [join(import.meta.dir, "worker", "heartbeat_thread.ts")],
-    assets: archive ? [archive] : [],
+    assets: [types, ...(archive ? [archive] : [])],
     ...(values.target && { target: values.target as Bun.Build.CompileTarget }),
     outfile: values.outfile,
   });

@@ -9,13 +9,7 @@ import { bringSchemaUpToDate, openDatabase } from "./database.ts";
 import { connect, type Database } from "./db/connect.ts";
 import { readKeysAction } from "./keys_words.ts";
 import { sentence } from "./observability/text.ts";
-
-export interface Printer {
-  /** What the command was called for: stdout. */
-  data(line: string): void;
-  /** What a person wants to know besides: stderr. */
-  note(line: string): void;
-}
+import { columns, type Printer } from "./printer.ts";
 
 const PAGE = 200;
 
@@ -64,13 +58,7 @@ async function table(db: Database): Promise<string[]> {
     rows.push(...page.map(cells));
     page = page.length < PAGE ? [] : await listKeys(db, { limit: PAGE, before: page.at(-1)!.id });
   }
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column]!))
-      .join("  ")
-      .trimEnd(),
-  );
+  return columns(rows);
 }
 
 function cells({ id, name, scopes, userId, state, createdAt, expiresAt }: KeyRecord): string[] {

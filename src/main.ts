@@ -2,10 +2,10 @@ import { readFileSync } from "node:fs";
 import { version } from "../package.json";
 import { EXIT_INTERNAL, EXIT_OK, EXIT_UNAVAILABLE } from "./config/exit_codes.ts";
 import { helpText } from "./config/help.ts";
-import type { KeysArguments } from "./config/keys_arguments.ts";
 import { type Command, CommandError, parseCommand } from "./config/parse.ts";
 import type { Settings } from "./config/settings.ts";
 import { stopSignal } from "./lifecycle/signals.ts";
+import type { Printer } from "./printer.ts";
 
 // Before anything else: as process 1 a signal without a handler is ignored by the kernel.
 const stopping = stopSignal();
@@ -25,7 +25,15 @@ async function run(): Promise<number> {
     case "healthcheck":
       return await checkHealth(command.settings);
     case "keys":
-      return await manageKeys(command.keys, command.settings);
+      return await forPeople("keys", async (printer) => {
+        const { keysCommand } = await import("./keys_command.ts");
+        await keysCommand(command.keys, command.settings, printer);
+      });
+    case "handlers":
+      return await forPeople("handlers", async (printer) => {
+        const { handlersCommand } = await import("./handlers_command.ts");
+        await handlersCommand(command.words, command.settings, printer);
+      });
     case "migrate":
     case "serve":
       return await withLog(command.command, command.settings);
@@ -52,10 +60,9 @@ async function checkHealth(settings: Settings): Promise<number> {
 }
 
 /** A command for people and scripts, not a service: it has no log, and says what went wrong in a line. */
-async function manageKeys(keys: KeysArguments, settings: Settings): Promise<number> {
-  const { keysCommand } = await import("./keys_command.ts");
+async function forPeople(name: string, command: (printer: Printer) => Promise<void>): Promise<number> {
   try {
-    await keysCommand(keys, settings, { data: console.log, note: console.error });
+    await command({ data: console.log, note: console.error });
     return EXIT_OK;
   } catch (error) {
     const { exitCodeOf } = await import("./serve.ts");
@@ -63,7 +70,7 @@ async function manageKeys(keys: KeysArguments, settings: Settings): Promise<numb
     console.error(
       error instanceof CommandError
         ? error.problems.join("\n")
-        : `jobsvc keys: ${loggedError(error).message}`,
+        : `jobsvc ${name}: ${loggedError(error).message}`,
     );
     return exitCodeOf(error);
   }

@@ -36,6 +36,8 @@ const PACKAGES: Record<string, readonly string[]> = {
   "swagger-ui-dist": ["http"],
   postgres: ["db", "db/embedded", "queue"],
   "drizzle-orm": ["db", "queue"],
+  // What files of users import: only in the text of an example.
+  jobsvc: ["handlers"],
   "@sinclair/typebox": ["config", "http", "handlers"],
   "ipaddr.js": ["outbound", "config"],
   pino: ["observability"],

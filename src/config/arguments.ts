@@ -4,12 +4,14 @@ import { flagOf, settingOfFlag } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { SETTING_ROWS, type SettingKey } from "./settings.ts";
 
-export const COMMANDS = ["serve", "migrate", "keys", "healthcheck", "help", "version"] as const;
+export const COMMANDS = ["serve", "migrate", "keys", "handlers", "healthcheck", "help", "version"] as const;
 
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface Arguments {
   command: CommandName;
+  /** What follows `handlers`: judged by the command itself. */
+  words: string[];
   given: Map<SettingKey, Given>;
   problems: string[];
 }
@@ -22,11 +24,13 @@ export function readArguments(argv: readonly string[]): Arguments {
   const given = new Map<SettingKey, Given>();
   const problems: string[] = [];
   const named: CommandName[] = [];
+  const words: string[] = [];
   let strayValueAt = -1;
 
   function positional(word: string, index: number) {
     const command = COMMANDS.find((name) => name === word);
-    if (command) named.push(command);
+    if (named[0] === "handlers") words.push(word);
+    else if (command) named.push(command);
     // What follows an unknown flag is most likely its value: one complaint is enough.
     else if (index !== strayValueAt) problems.push(unknown("command", word, COMMANDS));
   }
@@ -55,7 +59,7 @@ export function readArguments(argv: readonly string[]): Arguments {
   }
   const asksForWords = named.find((name) => name === "help" || name === "version");
   if (named.length > 1 && !asksForWords) problems.push(`one command at a time, not ${named.join(" and ")}`);
-  return { command: asksForWords ?? named[0] ?? "serve", given, problems };
+  return { command: asksForWords ?? named[0] ?? "serve", words, given, problems };
 }
 
 const FLAGS = [...SETTING_ROWS.map(([key]) => flagOf(key)), "--no-migrate", "--help", "--version"];

@@ -9,12 +9,17 @@ Usage:
   jobsvc keys create --scopes=… [--name=…] [--user-id=…] [--expires=30d] [settings]
   jobsvc keys list | keys revoke ID [settings]
                                   make, show and withdraw API keys in the database
+  jobsvc handlers check [settings]
+                                  load the handlers, and say which kinds they are or what is wrong with them
+  jobsvc handlers init [folder]   make a folder of handlers to begin with, "handlers" unless it is named
   jobsvc healthcheck [settings]   ask the service on this machine whether it is ready; exit code 0 means yes
   jobsvc --help | --version
 
 Examples:
   jobsvc
       the API and the jobs in one process, on a PostgreSQL of its own
+  jobsvc --handlers=handlers --watch
+      the same with kinds of your own, started anew whenever a handler changes
   DATABASE_URL=postgres://jobs@db/jobs jobsvc --role=worker --queues=default:50,mail:5
       one more worker on a database that others use too`;
 

@@ -34,7 +34,13 @@ async function compile(outDir: string): Promise<void> {
   const tsc = join(dirname(Bun.resolveSync("typescript/package.json", import.meta.dir)), "bin", "tsc");
   const options = {
     ...{ rootDir: SOURCES, outDir, target: "esnext", module: "esnext", moduleResolution: "bundler" },
-    ...{ lib: "esnext,dom", types: "", declaration: "true", emitDeclarationOnly: "true", allowImportingTsExtensions: "true" },
+    ...{
+      lib: "esnext,dom",
+      types: "",
+      declaration: "true",
+      emitDeclarationOnly: "true",
+      allowImportingTsExtensions: "true",
+    },
   };
   const flags = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
   const command = [process.execPath, tsc, "--ignoreConfig", ...flags, join(SOURCES, `${PUBLIC_FILE}.ts`)];
@@ -49,7 +55,8 @@ const IMPORTED = /(?<=\bfrom |\bimport\()["'](.+?)["']/g;
 function reachable(first: string, roots: Roots): string[] {
   const found = new Set([first]);
   for (const file of found)
-    for (const [, imported] of readFileSync(file, "utf8").matchAll(IMPORTED)) found.add(fileOf(imported!, file, roots));
+    for (const [, imported] of readFileSync(file, "utf8").matchAll(IMPORTED))
+      found.add(fileOf(imported!, file, roots));
   return [...found];
 }
 
@@ -79,6 +86,12 @@ function nameOf(file: string, { own, typebox }: Roots): string {
 
 function notice(typebox: string): string {
   const license = readFileSync(join(typebox, "../../license"), "utf8").trim();
-  const lines = ["The types of the module jobsvc, for editors. Made by: jobsvc handlers init", "", "With the types of:", "", ...license.split("\n")];
+  const lines = [
+    "The types of the module jobsvc, for editors. Made by: jobsvc handlers init",
+    "",
+    "With the types of:",
+    "",
+    ...license.split("\n"),
+  ];
   return `${lines.map((line) => `// ${line}`.trimEnd()).join("\n")}\n`;
 }

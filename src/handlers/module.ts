@@ -1,9 +1,4 @@
-import { Type } from "@sinclair/typebox";
-import { HandlerError, Snooze } from "../job/errors.ts";
-import { defineJob } from "./define.ts";
-
-/** What `import … from "jobsvc"` gives to the files of users. */
-const EXPORTS = { defineJob, Type, HandlerError, Snooze };
+import * as jobsvc from "./jobsvc.ts";
 
 let provided = false;
 
@@ -16,6 +11,6 @@ export function provideModule(): void {
   provided = true;
   Bun.plugin({
     name: "jobsvc",
-    setup: (build) => void build.module("jobsvc", () => ({ loader: "object", exports: EXPORTS })),
+    setup: (build) => void build.module("jobsvc", () => ({ loader: "object", exports: { ...jobsvc } })),
   });
 }

@@ -65,6 +65,17 @@ describe("commands", () => {
       expect(parse([...wrong, ask], { ROLE: "x" })).toEqual({ command: "version" });
   });
 
+  test("what follows handlers belongs to it, though it be the name of another", () => {
+    expect(parse(["--handlers=a,b", "handlers", "init", "serve"])).toMatchObject({
+      command: "handlers",
+      words: ["init", "serve"],
+      settings: { handlers: ["a", "b"] },
+    });
+    expect(parse(["handlers", "check", "--help"])).toEqual({ command: "help" });
+    expect(refusal(["serve", "handlers"])[1]).toContain("one command at a time");
+    expect(refusal(["handlers", "check", "--port=x"])[0]).toBe(EXIT_CONFIGURATION);
+  });
+
   test("an unknown one, or two at once, are usage errors", () => {
     expect(refusal(["migrat"])).toEqual([EXIT_USAGE, "migrat: unknown command, did you mean migrate?"]);
     expect(refusal(["migrate", "serve"])[1]).toContain("one command at a time");
