@@ -13,8 +13,8 @@ export interface Events {
   "job.started": JobFields & { waited_ms: number };
   "job.ended": JobFields & { outcome: Outcome; ms: number; error?: string };
   "job.retrying": JobFields & { outcome: Outcome; ms: number; retry_in_ms: number; error?: string };
-  /** Somebody else has ended the attempt while it ran: it was cancelled, or its lease was lost. */
-  "job.broken_off": JobFields & { outcome: "cancelled" | "lost"; ms: number };
+  /** Somebody else has ended the attempt while it ran: it was cancelled, its lease was lost, or whoever does the work told. */
+  "job.broken_off": JobFields & { outcome: Outcome; ms: number };
   /** The ending came too late: the attempt had been ended by somebody else, and the handler's work is dropped. */
   "job.ending_lost": JobFields & { outcome: Outcome };
   /** The kind's own retry function threw, or answered what is no time: the curve has decided instead. */

@@ -13,7 +13,7 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   "job.started": ["info", (job) => `${job.kind} started, attempt ${job.attempt}`],
   "job.ended": [ending, (job) => `${job.kind} ${job.outcome} after ${ms(job.ms)}`],
   "job.retrying": [ending, (job) => `${job.kind} ${job.outcome}, next attempt in ${ms(job.retry_in_ms)}`],
-  "job.broken_off": [ending, (job) => `${job.kind} was ${job.outcome} after ${job.ms} ms`],
+  "job.broken_off": [ending, (job) => `${job.kind} was ended as ${job.outcome} after ${ms(job.ms)}`],
   "job.ending_lost": [
     "warn",
     (job) => `${job.kind} ended too late: somebody else had ended attempt ${job.attempt}`,

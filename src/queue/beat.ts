@@ -1,4 +1,5 @@
 import type { Database } from "../db/connect.ts";
+import type { EndedAttempt } from "./channels.ts";
 import type { AttemptKey } from "./end.ts";
 
 /** A process that takes jobs, as the others see it. */
@@ -19,13 +20,15 @@ export interface Beat {
   draining: boolean;
   /** Leases that the process holds, or null when it cannot tell (its main loop is busy). */
   heldLeases: readonly string[] | null;
+  /** Attempts that it runs, or is about to run. */
+  heldAttempts: readonly AttemptKey[];
 }
 
 export interface BeatAnswer {
   /** Held leases that are no longer ours: the others took this worker for dead. */
   lostLeases: string[];
-  /** Attempts that were cancelled while this worker held them. */
-  cancelled: AttemptKey[];
+  /** Held attempts that somebody else has ended: cancelled, or told to us by whoever does the work. */
+  ended: EndedAttempt[];
 }
 
 /**
@@ -34,7 +37,10 @@ export interface BeatAnswer {
  * that could never be written must not hold a job for ever. Young leases are exempt, for the answer
  * that carries them may still be on its way.
  */
-export async function beat(db: Database, { worker, ttlMs, draining, heldLeases }: Beat): Promise<BeatAnswer> {
+export async function beat(
+  db: Database,
+  { worker, ttlMs, draining, heldLeases, heldAttempts }: Beat,
+): Promise<BeatAnswer> {
   const held = heldLeases ?? [];
   const [answer] = await db.run(
     (sql) => sql<BeatAnswer[]>`
@@ -60,12 +66,13 @@ export async function beat(db: Database, { worker, ttlMs, draining, heldLeases }
         where not exists (select from jobsvc.leases where leases.id = held.id and leases.worker_id = ${worker.id})
       ) as "lostLeases",
       (
-        select coalesce(json_agg(json_build_object('jobId', attempts.job_id, 'attempt', attempts.attempt)), '[]')
-        from jobsvc.leases
-        cross join unnest(leases.job_ids) as job (id)
-        join jobsvc.attempts on attempts.job_id = job.id and attempts.attempt = leases.attempt
-        where leases.worker_id = ${worker.id} and attempts.outcome = 'cancelled'
-      ) as cancelled`,
+        select coalesce(json_agg(json_build_object('jobId', job_id, 'attempt', attempt, 'outcome', outcome)), '[]')
+        from unnest(
+          ${heldAttempts.map(({ jobId }) => jobId)}::uuid[],
+          ${heldAttempts.map(({ attempt }) => attempt)}::int4[]
+        ) as held (job_id, attempt)
+        join jobsvc.attempts using (job_id, attempt)
+      ) as ended`,
   );
-  return answer ?? { lostLeases: [], cancelled: [] };
+  return answer ?? { lostLeases: [], ended: [] };
 }

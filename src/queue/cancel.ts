@@ -1,5 +1,5 @@
 import type { Database } from "../db/connect.ts";
-import { CANCEL_CHANNEL } from "./channels.ts";
+import { ENDED_CHANNEL } from "./channels.ts";
 import { withdrawCancelled, withdrawing } from "./withdraw.ts";
 
 export type CancelAnswer = "cancelled" | "already_final" | "not_found";
@@ -71,7 +71,7 @@ async function cancelNextAttempts(db: Database, ids: readonly string[], userId: 
       insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at)
       select id, attempt, 'cancelled', worker_id, leased_at, now() from open order by id
       on conflict do nothing
-      returning job_id as id, pg_notify(${CANCEL_CHANNEL}, job_id::text)
+      returning job_id as id, pg_notify(${ENDED_CHANNEL}, concat_ws(' ', job_id, attempt, outcome))
     ),
     leaving as (
       select open.* from ended join open using (id)

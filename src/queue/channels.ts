@@ -1,5 +1,20 @@
-/** Payload: the id of a job that was cancelled. */
-export const CANCEL_CHANNEL = "jobsvc_cancelled";
+import { OUTCOMES, type Outcome } from "../job/outcome.ts";
+import type { AttemptKey } from "./end.ts";
+
+/** An attempt that has an ending. */
+export interface EndedAttempt extends AttemptKey {
+  outcome: Outcome;
+}
+
+/** Payload: an attempt that somebody else than its worker has ended: job id, number and outcome, with spaces between. */
+export const ENDED_CHANNEL = "jobsvc_ended";
 
 /** Payload: the name of a queue that has work. */
 export const WORK_CHANNEL = "jobsvc_work";
+
+/** What a payload of the channel says; undefined for what another version of the service may say. */
+export function endedAttempt(payload: string): EndedAttempt | undefined {
+  const [jobId = "", attempt, word] = payload.split(" ");
+  const outcome = OUTCOMES.find((known) => known === word);
+  return outcome && { jobId, attempt: Number(attempt), outcome };
+}

@@ -31,7 +31,7 @@ const STOP_PATIENCE_MS = 3_000;
 /**
  * A worker's presence in the database, from the first beat to the goodbye, which gives back whatever is still held.
  * The beats come from a thread of their own; this side tells it what is held, and breaks off what
- * turns out to be cancelled or lost.
+ * turns out to be ended by somebody else, or lost.
  */
 export function heartbeat(parts: HeartbeatParts): Heartbeat {
   const { db, worker, holdings, emit } = parts;
@@ -47,7 +47,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
   );
 
   async function tell(): Promise<number> {
-    say({ type: "holdings", leases: holdings.leases(), draining });
+    say({ type: "holdings", leases: holdings.leases(), attempts: holdings.attempts(), draining });
     return tellEveryMs(parts.ttlMs);
   }
 
@@ -76,13 +76,13 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
     firstBeat.reject(error);
   }
 
-  function heed({ lostLeases, cancelled }: BeatAnswer) {
+  function heed({ lostLeases, ended }: BeatAnswer) {
     // A lease that was wholly ended a moment ago is missing too; only what is still held here was lost.
     const held = new Set(holdings.leases());
     const lost = lostLeases.filter((lease) => held.has(lease));
     for (const lease of lost) holdings.interruptLease(lease, "lost");
     if (lost.length > 0) emit("worker.leases_lost", { worker_id: worker.id, leases: lost.length });
-    for (const attempt of cancelled) holdings.interrupt(attempt, "cancelled");
+    for (const attempt of ended) holdings.interrupt(attempt, attempt.outcome);
   }
 
   async function leave() {

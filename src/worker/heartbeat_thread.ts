@@ -2,12 +2,19 @@
 import { connect, type DatabaseAddress } from "../db/connect.ts";
 import { loop } from "../lifecycle/loop.ts";
 import { type BeatAnswer, beat, type WorkerIdentity } from "../queue/beat.ts";
+import type { AttemptKey } from "../queue/end.ts";
 
 /** What the main thread says. */
 export type ToThread =
   | { type: "start"; address: DatabaseAddress; prepare: boolean; worker: WorkerIdentity; ttlMs: number }
-  | { type: "holdings"; leases: string[]; draining: boolean }
+  | ({ type: "holdings" } & Held)
   | { type: "stop" };
+
+interface Held {
+  leases: string[];
+  attempts: AttemptKey[];
+  draining: boolean;
+}
 
 /** What the thread says. */
 export type FromThread =
@@ -27,7 +34,7 @@ const BEATS_PER_TTL = 3;
 const STALL_LIMIT_MS = 5 * 60_000;
 
 let saidAtMs = performance.now();
-let holdings: { leases: string[]; draining: boolean } = { leases: [], draining: false };
+let holdings: Held = { leases: [], attempts: [], draining: false };
 
 self.onmessage = ({ data }: MessageEvent<ToThread>) => {
   saidAtMs = performance.now();
@@ -49,7 +56,8 @@ function start({ address, prepare, worker, ttlMs }: Extract<ToThread, { type: "s
     if (silentMs > STALL_LIMIT_MS) endProcess(silentMs);
     // A busy main thread cannot tell what it holds: a lease taken meanwhile would be disowned as one that nobody knows.
     const heldLeases = silentMs < beatEveryMs ? holdings.leases : null;
-    const answer = await beat(db, { worker, ttlMs, draining: holdings.draining, heldLeases });
+    const { draining, attempts: heldAttempts } = holdings;
+    const answer = await beat(db, { worker, ttlMs, draining, heldLeases, heldAttempts });
     say({ type: "beaten", ...answer });
     return beatEveryMs;
   }

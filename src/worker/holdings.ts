@@ -1,9 +1,13 @@
 import type { TakenJob } from "../job/job.ts";
+import type { Outcome } from "../job/outcome.ts";
 import type { AttemptKey } from "../queue/end.ts";
 import { Breaker } from "./breaker.ts";
 
-/** Why a running attempt is broken off. It is the reason of the handler's signal. */
-export type Interruption = "cancelled" | "lost" | "released";
+/**
+ * Why a running attempt is broken off: how somebody else has ended it, or that this process is about to release it. It
+ * is the reason of the handler's signal.
+ */
+export type Interruption = Outcome;
 
 /** What this process holds: the jobs that run here, and the leases under which they were taken. */
 export interface Holdings {
@@ -14,12 +18,12 @@ export interface Holdings {
    */
   askForSuspect<T>(take: (suspects: boolean) => Promise<T>): Promise<T>;
   leases(): string[];
+  attempts(): AttemptKey[];
   /** Registers a taken job; the breaker breaks it off. */
   hold(job: TakenJob): Breaker;
   /** The job has ended here, or was broken off: it no longer counts as held. */
   settle(job: TakenJob): void;
   interrupt(attempt: AttemptKey, why: Interruption): void;
-  interruptJob(jobId: string, why: Interruption): void;
   interruptLease(leaseId: string, why: Interruption): void;
   interruptAll(why: Interruption): void;
 }
@@ -51,6 +55,7 @@ export function holdings(): Holdings {
       }
     },
     leases: () => [...new Set(held.keys().map((job) => job.leaseId))],
+    attempts: () => [...held.keys().map(({ id, attempt }) => ({ jobId: id, attempt }))],
     hold(job) {
       const breaker = new Breaker();
       held.set(job, breaker);
@@ -62,7 +67,6 @@ export function holdings(): Holdings {
     },
     interrupt: ({ jobId, attempt }, why) =>
       interruptWhere((job) => job.id === jobId && job.attempt === attempt, why),
-    interruptJob: (jobId, why) => interruptWhere((job) => job.id === jobId, why),
     interruptLease: (leaseId, why) => interruptWhere((job) => job.leaseId === leaseId, why),
     interruptAll: (why) => interruptWhere(() => true, why),
   };

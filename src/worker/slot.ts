@@ -3,6 +3,7 @@ import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import type { Emit, Events } from "../observability/events.ts";
 import type { Breaker } from "./breaker.ts";
+import type { Interruption } from "./holdings.ts";
 import type { Reports } from "./reports.ts";
 import { runJob } from "./run.ts";
 
@@ -48,7 +49,7 @@ export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promi
   if (ending) {
     emitEnding(emit, fields, ending);
   } else {
-    const outcome = breaker.reason as "cancelled" | "lost";
+    const outcome = breaker.reason as Interruption;
     emit("job.broken_off", { ...fields, outcome, ms: Math.round(performance.now() - startedMs) });
   }
   const told = report.close();

@@ -2,14 +2,14 @@ import type { Database } from "../db/connect.ts";
 import { loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
-import { CANCEL_CHANNEL, WORK_CHANNEL } from "../queue/channels.ts";
+import { ENDED_CHANNEL, type EndedAttempt, endedAttempt, WORK_CHANNEL } from "../queue/channels.ts";
 
 export interface WakeupsParts {
   db: Database;
   workerId: string;
   emit: Emit;
   onWork: (queue: string) => void;
-  onCancelled: (jobId: string) => void;
+  onEnded: (attempt: EndedAttempt) => void;
   /** Anything may have been missed: look everywhere. */
   onGap: () => void;
 }
@@ -23,8 +23,8 @@ export interface Wakeups extends Service {
 const SELF_TEST_EVERY_MS = 30_000;
 const SELF_TEST_PATIENCE_MS = 3_000;
 
-/** Hears of new work and of cancelled jobs from other processes. A hint only: polling and beats are the truth. */
-export function wakeups({ db, workerId, emit, onWork, onCancelled, onGap }: WakeupsParts): Wakeups {
+/** Hears of new work, and of attempts that somebody else has ended. A hint only: polling and beats are the truth. */
+export function wakeups({ db, workerId, emit, onWork, onEnded, onGap }: WakeupsParts): Wakeups {
   const selfChannel = `jobsvc_self_${workerId.replaceAll("-", "")}`;
   let arriving = false;
   let heard = () => {};
@@ -46,6 +46,11 @@ export function wakeups({ db, workerId, emit, onWork, onCancelled, onGap }: Wake
     return SELF_TEST_EVERY_MS;
   }
 
+  function hearEnded(payload: string) {
+    const attempt = endedAttempt(payload);
+    if (attempt) onEnded(attempt);
+  }
+
   return {
     name: "wake-ups",
     get arriving() {
@@ -54,7 +59,7 @@ export function wakeups({ db, workerId, emit, onWork, onCancelled, onGap }: Wake
     async start() {
       arriving = true;
       await db.listen(WORK_CHANNEL, onWork, onGap);
-      await db.listen(CANCEL_CHANNEL, onCancelled, () => undefined);
+      await db.listen(ENDED_CHANNEL, hearEnded, () => undefined);
       await db.listen(
         selfChannel,
         () => heard(),

@@ -61,7 +61,7 @@ export function worker(parts: WorkerParts): WorkerService {
     workerId,
     emit,
     onWork: (queue) => pools.get(queue)?.wake(),
-    onCancelled: (jobId) => held.interruptJob(jobId, "cancelled"),
+    onEnded: (attempt) => held.interrupt(attempt, attempt.outcome),
     onGap: () => wakeAll(pools.values()),
   });
   const services = [presence, buffer, told, together("pools", [...pools.values()]), hints];

@@ -91,7 +91,7 @@ describe("the list of queues", () => {
     const [living, dead, leaving] = [await registered(db), await registered(db), await registered(db)];
     expect(await queues()).toMatchObject([{ workers: 3 }]);
     await expire(db, dead);
-    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null });
+    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null, heldAttempts: [] });
     expect(await queues()).toMatchObject([{ workers: 1 }]);
     await expire(db, living);
     expect(await queues()).toEqual([]);

@@ -76,7 +76,7 @@ describe("the list of workers", () => {
 
   test("tells since when one takes no more, and leaves out those that are dead", async () => {
     const [leaving, dead, living] = [await registered(db), await registered(db), await registered(db)];
-    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null });
+    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null, heldAttempts: [] });
     await expire(db, dead);
     expect(await workers()).toMatchObject([
       { worker_id: leaving.id, draining_at: ISO },

@@ -11,9 +11,9 @@ const db = await testDatabase();
 beforeEach(() => clear(db));
 
 const beatOf = (worker: WorkerIdentity, changes: Partial<Beat> = {}) =>
-  beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: null, ...changes });
+  beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: null, heldAttempts: [], ...changes });
 
-const QUIET = { lostLeases: [], cancelled: [] };
+const QUIET = { lostLeases: [], ended: [] };
 
 const row = async ({ id }: WorkerIdentity) =>
   (
@@ -78,27 +78,29 @@ describe("beat", () => {
     await rescueJobs(db, { maxLosses: 3, limit: 10 });
     expect(await row(worker)).toBeUndefined();
     const heldLeases = [jobs[0]!.leaseId];
-    expect(await beatOf(worker, { heldLeases })).toEqual({ lostLeases: heldLeases, cancelled: [] });
+    expect(await beatOf(worker, { heldLeases })).toEqual({ lostLeases: heldLeases, ended: [] });
     expect(await outcomes(db, jobs[0]!.id)).toEqual(["lost"]);
     // It is alive again, though, and may take what has come back.
     await passTime(db, 1_000);
     expect(await take(db, worker, 1)).toMatchObject([{ id: jobs[0]!.id, attempt: 2 }]);
   });
 
-  test("tells which attempts were cancelled, until their lease is given back", async () => {
-    const { worker, jobs } = await working(db, 3);
-    const { jobs: others } = await working(db, 1);
-    await end(db, worker, [jobs[0]!], {}, []);
-    for (const job of [...jobs, ...others]) await cancelJob(db, job.id);
+  test("tells which of the held attempts have ended, and how", async () => {
+    const { worker, jobs } = await working(db, 4);
+    const heldAttempts = jobs.map(({ id, attempt }) => ({ jobId: id, attempt }));
+    expect(await beatOf(worker, { heldAttempts })).toEqual(QUIET);
+    await end(db, worker, [jobs[0]!], { outcome: "failed" }, []);
+    await end(db, worker, [jobs[1]!], {}, []);
+    await cancelJob(db, jobs[2]!.id);
     for (const heldLeases of [null, [jobs[0]!.leaseId]]) {
-      const { cancelled } = await beatOf(worker, { heldLeases });
-      expect(cancelled.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1))).toEqual([
-        { jobId: jobs[1]!.id, attempt: 1 },
-        { jobId: jobs[2]!.id, attempt: 1 },
+      const { ended } = await beatOf(worker, { heldLeases, heldAttempts });
+      expect(ended.toSorted((a, b) => (a.jobId < b.jobId ? -1 : 1))).toEqual([
+        { jobId: jobs[0]!.id, attempt: 1, outcome: "failed" },
+        { jobId: jobs[1]!.id, attempt: 1, outcome: "completed" },
+        { jobId: jobs[2]!.id, attempt: 1, outcome: "cancelled" },
       ]);
     }
-    await end(db, worker, jobs);
-    expect(await beatOf(worker)).toEqual(QUIET);
+    expect(await beatOf(worker, { heldAttempts: [{ jobId: jobs[1]!.id, attempt: 2 }] })).toEqual(QUIET);
   });
 
   test("disowns an old lease that the process does not know any more", async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { cancelJob, cancelJobs } from "../../src/queue/cancel.ts";
-import { CANCEL_CHANNEL } from "../../src/queue/channels.ts";
+import { ENDED_CHANNEL } from "../../src/queue/channels.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, insertNew, newJob, passTime, registered, take, working } from "../support/factory.ts";
 import { blocks, clear, endings, everything, ids, leases, outcomes, stateOf } from "../support/facts.ts";
@@ -125,19 +125,18 @@ describe("cancel", () => {
     expect(ids(await take(db, await registered(db), 10))).toEqual([jobs[1]!.id]);
   });
 
-  test("tells the workers which job it was", async () => {
+  test("tells the workers which attempt it was", async () => {
     const heard: string[] = [];
     await db.listen(
-      CANCEL_CHANNEL,
-      (id) => heard.push(id),
+      ENDED_CHANNEL,
+      (attempt) => heard.push(attempt),
       () => undefined,
     );
     const jobs = await insertNew(db, 3);
     await cancelJobs(db, ids(jobs.slice(0, 2)));
     await cancelJob(db, jobs[0]!.id); // already final: nothing to tell
     await cancelJob(db, jobs[2]!.id);
-    await until("the last notification", () => heard.includes(jobs[2]!.id));
-    expect(heard).toHaveLength(3);
-    expect(heard.toSorted()).toEqual(ids(jobs));
+    await until("the last notification", () => heard.some((attempt) => attempt.startsWith(jobs[2]!.id)));
+    expect(heard.toSorted()).toEqual(ids(jobs).map((id) => `${id} 1 cancelled`));
   });
 });

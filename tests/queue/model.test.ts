@@ -93,7 +93,13 @@ function agreement(db: Database) {
     const identities: WorkerIdentity[] = [];
     for (let worker = 0; worker < 3; worker++) {
       const identity = await registered(db);
-      await beat(db, { worker: identity, ttlMs: TTL_MS, draining: false, heldLeases: null });
+      await beat(db, {
+        worker: identity,
+        ttlMs: TTL_MS,
+        draining: false,
+        heldLeases: null,
+        heldAttempts: [],
+      });
       identities.push(identity);
     }
     await fc.asyncModelRun(() => ({ model: new Model(identities), real: db }), commands);

@@ -123,7 +123,7 @@ describe("rescue", () => {
   test("rescues what a living worker has disowned", async () => {
     const { worker, jobs } = await working(db, 3);
     await db.sql`update jobsvc.leases set leased_at = leased_at - interval '1 minute'`;
-    await beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: [] });
+    await beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: [], heldAttempts: [] });
     expect(await rescue()).toEqual({ leases: 1, lost: 3, crashed: 0, failed: 0 });
     expect(await outcomes(db, jobs[0]!.id)).toEqual(["lost"]);
     expect(await everything(db)).toMatchObject({ workers: [{ id: worker.id }] });

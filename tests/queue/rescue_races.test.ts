@@ -104,11 +104,13 @@ describe("rescue meets", () => {
     await using rescuer = session(db);
     await rescuer.sql`begin`;
     await rescueJobs(rescuer, LIMITS);
-    const answer = beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: held });
+    const answer = beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: held, heldAttempts: [] });
     await blocked(db);
     await rescuer.sql`commit`;
     await answer;
-    expect(await beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: held })).toMatchObject({
+    expect(
+      await beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: held, heldAttempts: [] }),
+    ).toMatchObject({
       lostLeases: held,
     });
     await passTime(db, 1_000);
@@ -123,7 +125,7 @@ describe("rescue meets", () => {
       await db.sql`update jobsvc.leases set leased_at = now() - interval '1 minute'`;
       await Promise.all([
         rescueJobs(rescuer, LIMITS),
-        beat(beater, { worker, ttlMs: TTL_MS, draining: false, heldLeases: [] }),
+        beat(beater, { worker, ttlMs: TTL_MS, draining: false, heldLeases: [], heldAttempts: [] }),
       ]);
       await rescueJobs(db, LIMITS);
       expect(await leases(db)).toEqual([]);

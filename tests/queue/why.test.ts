@@ -61,7 +61,7 @@ describe("what is known of a job that waits", () => {
     await registered(db, { queues: ["mail", "default"], kinds: ["client_agent", "ai_agent"], slots: 3 });
     const leaving = await registered(db, { slots: 4 });
     expect(await facts(id)).toMatchObject({ workers: 2, slots: 7, slotsInUse: 0 });
-    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null });
+    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null, heldAttempts: [] });
     expect(await facts(id)).toMatchObject({ workers: 1, slots: 3 });
   });
 
@@ -72,7 +72,7 @@ describe("what is known of a job that waits", () => {
     const { lastSeenAt } = await facts(id);
     expect(lastSeenAt!.getTime()).toBeLessThan((await databaseNow(db)).getTime());
     const leaving = await registered(db);
-    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null });
+    await beat(db, { worker: leaving, ttlMs: TTL_MS, draining: true, heldLeases: null, heldAttempts: [] });
     const later = (await facts(id)).lastSeenAt!;
     expect(later.getTime()).toBeGreaterThan(lastSeenAt!.getTime());
     expect(later.getTime()).toBeLessThanOrEqual((await databaseNow(db)).getTime());

@@ -53,7 +53,7 @@ export async function registered(
     slots: 100,
     ...changes,
   };
-  await beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: null });
+  await beat(db, { worker, ttlMs: TTL_MS, draining: false, heldLeases: null, heldAttempts: [] });
   return worker;
 }
 

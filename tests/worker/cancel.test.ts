@@ -43,17 +43,22 @@ describe("a running job that is cancelled", () => {
     expect(worker.of("job.ended")).toEqual([]);
   });
 
-  test("hears of it by the next beat where notifications get lost", async () => {
-    const { definition, started, aborted } = watched(stubborn);
-    const [job] = await insertNew(db, 1);
-    await startWorker(db, [definition], { ttlMs: 1_000 });
-    await started;
-    // What a cancel writes, without what it tells.
-    await db.sql`insert into jobsvc.attempts (job_id, attempt, outcome, finished_at)
-      values (${job!.id}, 1, 'cancelled', now())`;
-    expect(await aborted).toBe("cancelled");
-    await until("no lease", async () => (await leases(db)).length === 0);
-  });
+  test.each(["cancelled", "completed"])(
+    "or %s by somebody else, hears of it by the next beat where notifications get lost",
+    async (outcome) => {
+      const { definition, started, aborted } = watched(stubborn);
+      const [job] = await insertNew(db, 1);
+      const worker = await startWorker(db, [definition], { ttlMs: 1_000 });
+      await started;
+      // What a cancel writes, without what it tells.
+      await db.sql`insert into jobsvc.attempts (job_id, attempt, outcome, finished_at)
+        values (${job!.id}, 1, ${outcome}, now())`;
+      expect(await aborted).toBe(outcome);
+      await until("no lease", async () => (await leases(db)).length === 0);
+      expect(worker.of("job.broken_off")).toMatchObject([{ job_id: job!.id, outcome }]);
+      expect(worker.of("job.ending_lost")).toEqual([]);
+    },
+  );
 
   test("gives its slot to the next, also when it does not heed its signal", async () => {
     const { definition, started } = watched(stubborn);

@@ -3,7 +3,7 @@ import type { TakenJob } from "../../../src/job/job.ts";
 import type { Outcome } from "../../../src/job/outcome.ts";
 import { beat } from "../../../src/queue/beat.ts";
 import { cancelJob } from "../../../src/queue/cancel.ts";
-import { type End, endAttempts } from "../../../src/queue/end.ts";
+import { type AttemptKey, type End, endAttempts } from "../../../src/queue/end.ts";
 import { releaseJobs } from "../../../src/queue/release.ts";
 import { rescueJobs } from "../../../src/queue/rescue.ts";
 import { ending, expire, take as takeAs } from "../../support/factory.ts";
@@ -167,11 +167,13 @@ export const sayAlive: Happening<Worker & { tellsLeases: boolean }> = {
   async happen(model, db, { tellsLeases, ...picks }) {
     const worker = pickWorker(model, picks);
     const held = [...new Set(worker.memory.map((job) => job.leaseId))];
+    const heldAttempts = worker.memory.map(({ id, attempt }) => ({ jobId: id, attempt }));
     const answer = await beat(db, {
       worker: worker.identity,
       ttlMs: TTL_MS,
       draining: false,
       heldLeases: tellsLeases ? held : null,
+      heldAttempts,
     });
     worker.expiresMs = model.nowMs + TTL_MS;
     const owned = model.leasesOf(worker);
@@ -180,14 +182,17 @@ export const sayAlive: Happening<Worker & { tellsLeases: boolean }> = {
     }
     const lost = tellsLeases ? held.filter((id) => model.leases.get(id)?.owner !== worker) : [];
     expect(answer.lostLeases.toSorted()).toEqual(lost.toSorted());
-    const cancelled = owned
-      .flatMap(({ jobs, attempt }) => jobs.map((job) => ({ job, attempt })))
-      .filter(({ job, attempt }) => job.history[attempt - 1] === "cancelled");
-    expect(answer.cancelled.map(({ jobId }) => jobId).toSorted()).toEqual(
-      cancelled.map(({ job }) => job.id).toSorted(),
-    );
+    const ended = heldAttempts.flatMap(({ jobId, attempt }) => {
+      const outcome = model.job(jobId)?.history[attempt - 1];
+      return outcome ? { jobId, attempt, outcome } : [];
+    });
+    expect(answer.ended.toSorted(byJob)).toEqual(ended.toSorted(byJob));
   },
 };
+
+function byJob(a: AttemptKey, b: AttemptKey): number {
+  return a.jobId.localeCompare(b.jobId) || a.attempt - b.attempt;
+}
 
 export const release: Happening<Worker> = {
   name: "release",
