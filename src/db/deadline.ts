@@ -67,6 +67,11 @@ export function isUnavailable(error: unknown): boolean {
   return error instanceof DeadlineError || isTransient(error) || SERVER_STATES.test(codeOf(error) ?? "");
 }
 
+/** A row with this key is there already (unique_violation). */
+export function isTaken(error: unknown): boolean {
+  return codeOf(error) === "23505";
+}
+
 function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;

@@ -1,5 +1,5 @@
 import type { Database } from "./connect.ts";
-import { DeadlineError } from "./deadline.ts";
+import { DeadlineError, isTaken } from "./deadline.ts";
 
 /** Who wants to know how statements fare. */
 export interface StatementObserver {
@@ -19,9 +19,15 @@ export function observed(db: Database, observer: StatementObserver): Database {
         observer.done("ok", performance.now() - begunMs);
         return rows;
       } catch (error) {
-        observer.done(error instanceof DeadlineError ? "no_answer" : "failed", performance.now() - begunMs);
+        observer.done(fateOf(error), performance.now() - begunMs);
         throw error;
       }
     },
   };
+}
+
+/** That a key is taken is an answer: somebody else was first, and whoever asked knows what to do (`new_keys.ts`). */
+function fateOf(error: unknown) {
+  if (isTaken(error)) return "ok";
+  return error instanceof DeadlineError ? "no_answer" : "failed";
 }

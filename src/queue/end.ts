@@ -1,4 +1,5 @@
 import type { Database } from "../db/connect.ts";
+import { insertNewKeys } from "../db/new_keys.ts";
 import type { Ending } from "../job/outcome.ts";
 
 /** An attempt, named as the fence knows it. */
@@ -33,8 +34,9 @@ export async function endAttempts(
     .toSorted(byKey)
     // Named twice in one call, an attempt would wait twice for its successor: the first ending counts.
     .filter((ending, place, all) => place === 0 || byKey(ending, all[place - 1]!) !== 0);
-  return await db.run(
-    (sql) => sql<AttemptKey[]>`
+  return await insertNewKeys(
+    db,
+    (sql, onConflict) => sql<AttemptKey[]>`
     with ending as materialized (
       select *
       from unnest(
@@ -70,7 +72,7 @@ export async function endAttempts(
       -- A deleted job has no history left that would fence its attempts.
       cross join lateral (select from jobsvc.jobs where jobs.id = ending.job_id limit 1) job
       order by job_id, attempt
-      on conflict do nothing
+      ${onConflict}
       returning job_id, attempt, retry_at
     ),
     again as (

@@ -1,5 +1,6 @@
 import { arrayLiteral } from "../db/arrays.ts";
 import type { Database, Sql } from "../db/connect.ts";
+import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
 import type { Claim } from "./claim.ts";
 
@@ -24,8 +25,9 @@ export async function insertJobs(
   jobs: readonly NewJob[],
   claims: readonly ClaimedJobs[] = [],
 ): Promise<string[]> {
-  const rows = await db.run(
-    (sql) => sql<{ id: string }[]>`
+  const rows = await insertNewKeys(
+    db,
+    (sql, onConflict) => sql<{ id: string }[]>`
     with ${claiming(sql, claims)} inserted as (
       insert into jobsvc.jobs (
         id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
@@ -49,7 +51,7 @@ export async function insertJobs(
         id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
       )
       ${unlessClaimedBefore(sql, claims)}
-      on conflict (id) do nothing
+      ${onConflict}
       returning id, queue, kind, priority, greatest(scheduled_at, created_at) as run_at
     ),
     numbered as (
