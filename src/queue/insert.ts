@@ -4,8 +4,11 @@ import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
 import type { Claim } from "./claim.ts";
 
-/** A block is locked, taken and cut as one row: larger ones would make takers wait for each other. */
-const MAX_BLOCK_SIZE = 1_000;
+/**
+ * A block is locked, taken and cut as one row. So many ids still fit into the row itself: of a larger block the rest would
+ * be moved out and back (TOAST) at each take that leaves something of it.
+ */
+const MAX_BLOCK_SIZE = 100;
 
 /** Jobs that are inserted at most once, however often the request for them is repeated. */
 export interface ClaimedJobs extends Claim {

@@ -92,10 +92,10 @@ describe("cancel", () => {
   });
 
   test("takes the job out of a big block, and keeps the others in their order", async () => {
-    const jobs = await insertNew(db, 1_000);
-    expect(await cancelJob(db, jobs[500]!.id)).toBe("cancelled");
-    expect((await blocks(db)).map((block) => block.jobIds)).toEqual([ids(jobs.toSpliced(500, 1))]);
-    expect(await take(db, await registered(db), 1_000)).toHaveLength(999);
+    const jobs = await insertNew(db, 100);
+    expect(await cancelJob(db, jobs[50]!.id)).toBe("cancelled");
+    expect((await blocks(db)).map((block) => block.jobIds)).toEqual([ids(jobs.toSpliced(50, 1))]);
+    expect(await take(db, await registered(db), 100)).toHaveLength(99);
   });
 
   test("takes many out of several blocks, and the blocks that are empty then", async () => {
