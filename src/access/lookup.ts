@@ -1,4 +1,5 @@
 import type { Database } from "../db/connect.ts";
+import { grouped } from "../db/grouped.ts";
 import { isLive } from "./keys.ts";
 import type { Scope } from "./scopes.ts";
 
@@ -27,29 +28,15 @@ interface Answer {
 }
 
 /**
- * Looks keys up in groups: requests that arrive while a look-up is in flight share the next one. Nothing is kept
- * between them, so every answer was read after its request came, and a key that is revoked anywhere is refused
- * everywhere at once. It costs a lone call 0.1 ms; under load one statement serves dozens of calls, and the
- * difference is lost in the noise. A cache would save that little, and owe everybody an invalidation.
+ * Looks keys up in groups, so that a key that is revoked anywhere is refused everywhere at once. It costs a lone call
+ * 0.1 ms, and the difference is lost in the noise under load: a cache would save that little, and owe everybody an
+ * invalidation.
  */
 export function keyLookUp(db: Database): LookUp {
-  let inFlight: Promise<unknown> = Promise.resolve();
-  let next: { ids: Set<string>; answer: Promise<Answer> } | undefined;
-
-  function nextGroup() {
-    const ids = new Set<string>();
-    const answer = inFlight.then(() => {
-      next = undefined;
-      return read(db, [...ids]);
-    });
-    inFlight = answer.catch(() => undefined); // told to those who wait for it
-    return { ids, answer };
-  }
+  const ask = grouped((ids: readonly string[]) => read(db, ids));
 
   return async (id) => {
-    next ??= nextGroup();
-    if (id !== null) next.ids.add(id);
-    const { keys, keyed } = await next.answer;
+    const { keys, keyed } = await ask(...(id === null ? [] : [id]));
     return { key: keys.find((key) => key.id === id), keyed };
   };
 }

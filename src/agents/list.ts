@@ -1,5 +1,5 @@
 import type { Database } from "../db/connect.ts";
-import type { AgentKind } from "./agent.ts";
+import type { AgentKind } from "../job/agent.ts";
 import { type StoredAgent, stored } from "./stored.ts";
 
 export interface AgentFilter {

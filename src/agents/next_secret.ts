@@ -1,4 +1,4 @@
-import type { AiAgentConfig } from "./agent.ts";
+import type { AiAgentConfig } from "../job/agent.ts";
 import type { NewAgent } from "./put.ts";
 import type { Secrets } from "./secrets.ts";
 import type { StoredAgent } from "./stored.ts";

@@ -1,5 +1,5 @@
 import type { Database } from "../db/connect.ts";
-import type { AgentKind, AiAgentConfig, ClientAgentConfig } from "./agent.ts";
+import type { AgentKind, AiAgentConfig, ClientAgentConfig } from "../job/agent.ts";
 import { type NextSecret, nextSecret, type SecretFault } from "./next_secret.ts";
 import type { Secrets } from "./secrets.ts";
 import { readStored, type StoredAgent, stored } from "./stored.ts";

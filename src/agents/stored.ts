@@ -1,5 +1,5 @@
 import type { Database, Sql } from "../db/connect.ts";
-import type { AgentKind, AiAgentConfig, ClientAgentConfig } from "./agent.ts";
+import type { AgentKind, AiAgentConfig, ClientAgentConfig } from "../job/agent.ts";
 
 /** An agent as it lies in the database, its secrets encrypted. */
 export interface StoredAgent {

@@ -1,6 +1,6 @@
 import { type Static, Type } from "@sinclair/typebox";
-import type { AiAgentConfig, ClientAgentConfig } from "../agents/agent.ts";
 import type { StoredAgent } from "../agents/stored.ts";
+import type { AiAgentConfig, ClientAgentConfig } from "../job/agent.ts";
 import * as field from "./agent_fields.ts";
 import { answered, instant, nullable, uuid, word } from "./schemas.ts";
 
