@@ -3,10 +3,10 @@ import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
-import { type Lane, readLanes } from "../queue/lanes.ts";
 import { takeJobs } from "../queue/take.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
+import { marks } from "./marks.ts";
 import { releasedEnding } from "./run.ts";
 import { type Held, runInSlot, type SlotParts } from "./slot.ts";
 
@@ -26,8 +26,8 @@ export interface PoolParts extends SlotParts {
 }
 
 export interface Pool extends Service {
-  /** There is work in the queue: look now, not at the next poll. */
-  wake(): void;
+  /** There is work in the queue: look now, not at the next poll. What was committed late may be due since `sinceMs`. */
+  wake(sinceMs?: number): void;
 }
 
 /** Polls of many workers must not fall into one beat. */
@@ -51,9 +51,10 @@ export function pool(parts: PoolParts): Pool {
   const running = new Set<Promise<void>>();
   const ahead: Held[] = [];
   let averageRunMs = Number.POSITIVE_INFINITY;
+  // Read again at every poll.
+  const maxAgeMs = pollIntervalMs * (1 - POLL_JITTER);
+  const lowWater = marks({ db, queue: queue.name, kinds: registry.kinds, maxAgeMs });
   let stopping = false;
-  let lanes: Lane[] = [];
-  let lanesReadMs = Number.NEGATIVE_INFINITY;
   let lastBlockSize = 1;
   /** The last take found work, so more is probably waiting. */
   let hungry = false;
@@ -66,7 +67,7 @@ export function pool(parts: PoolParts): Pool {
     hungry = true;
     const limit = room();
     if (limit <= 0 || endings.full) return pollIntervalMs;
-    await refreshLanes();
+    const lanes = await lowWater.lanes();
     const { jobs, blockSize } = await holdings.askForSuspect(async (suspects) => {
       // One block more than the last size tells, for one that was cut before.
       const blocks = Math.min(limit, Math.ceil(limit / lastBlockSize) + 1);
@@ -95,13 +96,6 @@ export function pool(parts: PoolParts): Pool {
     return ahead.length > wanted / 2 ? 0 : free + wanted;
   }
 
-  /** Marks are refreshed at the poll interval: that take sees everything, also what was committed late. */
-  async function refreshLanes() {
-    if (performance.now() - lanesReadMs < pollIntervalMs * (1 - POLL_JITTER)) return;
-    lanes = await readLanes(db, queue.name, registry.kinds);
-    lanesReadMs = performance.now();
-  }
-
   function fillSlots() {
     while (!stopping && running.size < queue.slots) {
       const held = ahead.shift();
@@ -124,7 +118,10 @@ export function pool(parts: PoolParts): Pool {
 
   return {
     name: `pool ${queue.name}`,
-    wake: () => taking.wake(),
+    wake(sinceMs) {
+      if (sinceMs !== undefined) lowWater.lookBack(sinceMs);
+      taking.wake();
+    },
     start: () => taking.start(),
     async stop() {
       stopping = true;

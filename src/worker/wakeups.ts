@@ -2,13 +2,20 @@ import type { Database } from "../db/connect.ts";
 import { loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
-import { ENDED_CHANNEL, type EndedAttempt, endedAttempt, WORK_CHANNEL } from "../queue/channels.ts";
+import {
+  announcedWork,
+  ENDED_CHANNEL,
+  type EndedAttempt,
+  endedAttempt,
+  WORK_CHANNEL,
+} from "../queue/channels.ts";
 
 export interface WakeupsParts {
   db: Database;
   workerId: string;
   emit: Emit;
-  onWork: (queue: string) => void;
+  /** A queue has work; some of it may have been committed late, and be due since then. */
+  onWork: (queue: string, sinceMs?: number) => void;
   onEnded: (attempt: EndedAttempt) => void;
   /** Anything may have been missed: look everywhere. */
   onGap: () => void;
@@ -46,6 +53,11 @@ export function wakeups({ db, workerId, emit, onWork, onEnded, onGap }: WakeupsP
     return SELF_TEST_EVERY_MS;
   }
 
+  function hearWork(payload: string) {
+    const { queue, sinceMs } = announcedWork(payload);
+    onWork(queue, sinceMs);
+  }
+
   function hearEnded(payload: string) {
     const attempt = endedAttempt(payload);
     if (attempt) onEnded(attempt);
@@ -58,7 +70,7 @@ export function wakeups({ db, workerId, emit, onWork, onEnded, onGap }: WakeupsP
     },
     async start() {
       arriving = true;
-      await db.listen(WORK_CHANNEL, onWork, onGap);
+      await db.listen(WORK_CHANNEL, hearWork, onGap);
       await db.listen(ENDED_CHANNEL, hearEnded, () => undefined);
       await db.listen(
         selfChannel,

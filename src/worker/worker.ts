@@ -60,7 +60,7 @@ export function worker(parts: WorkerParts): WorkerService {
     db,
     workerId,
     emit,
-    onWork: (queue) => pools.get(queue)?.wake(),
+    onWork: (queue, sinceMs) => pools.get(queue)?.wake(sinceMs),
     onEnded: (attempt) => held.interrupt(attempt, attempt.outcome),
     onGap: () => wakeAll(pools.values()),
   });

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { endedAttempt } from "../../src/queue/channels.ts";
+import { announcedWork, endedAttempt } from "../../src/queue/channels.ts";
 
 test("a notification of an ending names the attempt and its outcome", () => {
   const jobId = Bun.randomUUIDv7();
@@ -12,4 +12,9 @@ test.each([
   ["0198c8e2-5f3a-7c41-9d0b-2f6f3b1f4a77 1 vanished"],
 ])("%p, which another version may say, is no news", (payload) => {
   expect(endedAttempt(payload)).toBeUndefined();
+});
+
+test("a notification of work names the queue, and since when some of it may be due", () => {
+  expect(announcedWork("default")).toEqual({ queue: "default", sinceMs: undefined });
+  expect(announcedWork("default 1795597227648")).toEqual({ queue: "default", sinceMs: 1_795_597_227_648 });
 });
