@@ -5,6 +5,7 @@ import runningJobs from "../../drizzle/0003_running_jobs.sql" with { type: "text
 import eventsByAttempt from "../../drizzle/0004_events_by_attempt.sql" with { type: "text" };
 import eventStorage from "../../drizzle/0005_event_storage.sql" with { type: "text" };
 import waysOut from "../../drizzle/0006_ways_out.sql" with { type: "text" };
+import insertJob from "../../drizzle/0007_insert_job.sql" with { type: "text" };
 
 export interface Migration {
   number: number;
@@ -24,4 +25,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 4, name: "events_by_attempt", sql: eventsByAttempt },
   { number: 5, name: "event_storage", sql: eventStorage },
   { number: 6, name: "ways_out", sql: waysOut },
+  { number: 7, name: "insert_job", sql: insertJob },
 ];

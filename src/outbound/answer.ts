@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { OutboundError } from "./errors.ts";
+import { OutboundError, outboundError } from "./errors.ts";
 
 export interface AnswerLimits {
   maxBytes: number;
@@ -39,37 +39,27 @@ function headersOf({ rawHeaders }: IncomingMessage): Headers {
 /** Nobody asked for it, and a few bytes of it can become gigabytes. */
 function refuseCompressed(headers: Headers): void {
   const encoding = headers.get("content-encoding") ?? "identity";
-  const transfer = headers.get("transfer-encoding") ?? "chunked";
-  if (/^identity$/i.test(encoding) && /^chunked$/i.test(transfer)) return;
+  if (encoding.trim().toLowerCase() === "identity") return;
   throw new OutboundError("unreadable", "the answer is compressed, although it was asked for as it is");
 }
 
-/** Comes as fast as it is read, so that no more than a little of it waits in memory. */
+/** Reads as fast as its reader, so that no more than a little of it waits in memory. */
 function bodyOf(message: IncomingMessage, { maxBytes, signal }: AnswerLimits): ReadableStream<Uint8Array> {
   const chunks = message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let size = 0;
-
-  /** Undefined at the end. Where a message breaks off the iterator throws, or just ends. */
-  async function next(): Promise<Uint8Array | undefined> {
-    const { value: chunk } = await chunks.next().catch(() => ({ value: undefined }));
-    signal.throwIfAborted();
-    if (chunk === undefined && !message.complete)
-      throw new OutboundError("unreachable", "the connection broke before the answer was complete");
-    size += chunk?.byteLength ?? 0;
-    if (size > maxBytes) throw new OutboundError("too_large", `the answer has more than ${maxBytes} bytes`);
-    return chunk;
-  }
-
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          const chunk = await next();
-          if (chunk === undefined) controller.close();
-          else controller.enqueue(chunk);
+          const { done, value } = await chunks.next();
+          if (done) return controller.close();
+          size += value.byteLength;
+          if (size > maxBytes)
+            throw new OutboundError("too_large", `the answer has more than ${maxBytes} bytes`);
+          controller.enqueue(value);
         } catch (error) {
           message.destroy();
-          controller.error(error);
+          controller.error(signal.aborted ? signal.reason : outboundError(error));
         }
       },
       cancel() {
