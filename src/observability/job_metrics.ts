@@ -1,7 +1,8 @@
-import { Counter, Gauge, Histogram, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
 import type { Events } from "./events.ts";
-import { laneLabels } from "./lane_labels.ts";
+import { type LaneLabels, lanes } from "./lane_labels.ts";
 import type { Listeners } from "./listeners.ts";
+import { Spread, spreadMetric } from "./spread.ts";
 
 /** From an idle service, which starts a job within milliseconds, to a backlog of hours. */
 const WAIT_BUCKETS_S = [0.005, 0.025, 0.1, 0.5, 1, 5, 15, 60, 300, 1_800, 7_200];
@@ -14,92 +15,129 @@ export interface Works {
   queues: readonly { name: string; slots: number }[];
 }
 
+/** What is counted of a kind in a queue: plain numbers, because each job adds to them. The metrics are made of them when somebody scrapes. */
+class Lane {
+  started = 0;
+  lost = 0;
+  readonly ended: Record<string, number> = {};
+  readonly retried: Record<string, number> = {};
+  readonly wait = new Spread(WAIT_BUCKETS_S);
+  readonly run = new Spread(RUN_BUCKETS_S);
+
+  constructor(readonly labels: LaneLabels) {}
+}
+
 /** What the worker of this process does. */
 export function jobMetrics(registry: Registry, { kinds, queues }: Works): Listeners {
-  const registers = [registry];
-  const lane = ["kind", "queue"] as const;
-  const labelsOf = laneLabels();
+  const known = lanes((labels) => new Lane(labels));
+  const inUse = new Map(queues.map(({ name }) => [name, 0]));
+  // A series that begins with its first loss would hide that loss from whoever looks at differences.
+  for (const { name } of queues) for (const kind of kinds) known.of(kind, name);
 
-  const started = new Counter({
-    name: "jobsvc_jobs_started_total",
-    help: "Attempts that this process started.",
-    labelNames: lane,
-    registers,
-  });
-  const ended = new Counter({
-    name: "jobsvc_jobs_ended_total",
-    help: "Attempts that ended in this process, those among them whose ending came too late included.",
-    labelNames: [...lane, "outcome"],
-    registers,
-  });
-  const retried = new Counter({
-    name: "jobsvc_jobs_retried_total",
-    help: "Attempts that ended in this process and are followed by another one.",
-    labelNames: [...lane, "outcome"],
-    registers,
-  });
-  const lost = new Counter({
-    name: "jobsvc_lost_endings_total",
-    help: "Endings that came too late: somebody else had ended the attempt, and the handler's work was dropped.",
-    labelNames: lane,
-    registers,
-  });
-  const wait = new Histogram({
-    name: "jobsvc_job_wait_seconds",
-    help: "From the moment when a job was due until a worker took it.",
-    labelNames: lane,
-    buckets: WAIT_BUCKETS_S,
-    registers,
-  });
-  const run = new Histogram({
-    name: "jobsvc_job_run_seconds",
-    help: "How long an attempt ran.",
-    labelNames: lane,
-    buckets: RUN_BUCKETS_S,
-    registers,
-  });
+  function counter(name: string, help: string, read: (lane: Lane) => number) {
+    new Counter({
+      name,
+      help,
+      labelNames: ["kind", "queue"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const lane of known.all()) this.inc({ ...lane.labels }, read(lane));
+      },
+    });
+  }
+  function counterByOutcome(name: string, help: string, read: (lane: Lane) => Record<string, number>) {
+    new Counter({
+      name,
+      help,
+      labelNames: ["kind", "queue", "outcome"],
+      registers: [registry],
+      collect() {
+        this.reset();
+        for (const lane of known.all())
+          for (const [outcome, jobs] of Object.entries(read(lane)))
+            this.inc({ ...lane.labels, outcome }, jobs);
+      },
+    });
+  }
+  function histogram(name: string, help: string, read: (lane: Lane) => Spread) {
+    spreadMetric(registry, {
+      name,
+      help,
+      read: () =>
+        Iterator.from(known.all())
+          .map((lane) => ({ labels: { ...lane.labels }, spread: read(lane) }))
+          .filter(({ spread }) => spread.counts.some((count) => count > 0)),
+    });
+  }
+
+  counter("jobsvc_jobs_started_total", "Attempts that this process started.", (lane) => lane.started);
+  counterByOutcome(
+    "jobsvc_jobs_ended_total",
+    "Attempts that ended in this process, those among them whose ending came too late included.",
+    (lane) => lane.ended,
+  );
+  counterByOutcome(
+    "jobsvc_jobs_retried_total",
+    "Attempts that ended in this process and are followed by another one.",
+    (lane) => lane.retried,
+  );
+  counter(
+    "jobsvc_lost_endings_total",
+    "Endings that came too late: somebody else had ended the attempt, and the handler's work was dropped.",
+    (lane) => lane.lost,
+  );
+  histogram(
+    "jobsvc_job_wait_seconds",
+    "From the moment when a job was due until a worker took it.",
+    (lane) => lane.wait,
+  );
+  histogram("jobsvc_job_run_seconds", "How long an attempt ran.", (lane) => lane.run);
   const slots = new Gauge({
     name: "jobsvc_worker_slots",
     help: "How many jobs of a queue this process runs at most at the same time.",
     labelNames: ["queue"],
-    registers,
+    registers: [registry],
   });
-  const inUse = new Gauge({
+  for (const { name, slots: count } of queues) slots.set({ queue: name }, count);
+  new Gauge({
     name: "jobsvc_worker_slots_in_use",
     help: "How many jobs of a queue this process runs.",
     labelNames: ["queue"],
-    registers,
+    registers: [registry],
+    collect() {
+      for (const [queue, jobs] of inUse) this.set({ queue }, jobs);
+    },
   });
-  for (const { name, slots: count } of queues) {
-    slots.set({ queue: name }, count);
-    inUse.set({ queue: name }, 0);
-    // A series that begins with its first loss would hide that loss from whoever looks at differences.
-    for (const kind of kinds) {
-      started.inc(labelsOf(kind, name), 0);
-      lost.inc(labelsOf(kind, name), 0);
-    }
+
+  function use(queue: string, more: number) {
+    inUse.set(queue, (inUse.get(queue) ?? 0) + more);
   }
 
   function end({ kind, queue, outcome, ms }: Events["job.ended"]) {
-    const labels = labelsOf(kind, queue);
-    ended.inc({ ...labels, outcome });
-    run.observe(labels, ms / 1_000);
-    inUse.dec({ queue });
+    const lane = known.of(kind, queue);
+    count(lane.ended, outcome);
+    lane.run.add(ms / 1_000);
+    use(queue, -1);
   }
 
   return {
     "job.started"({ kind, queue, waited_ms }) {
-      const labels = labelsOf(kind, queue);
-      started.inc(labels);
-      wait.observe(labels, waited_ms / 1_000);
-      inUse.inc({ queue });
+      const lane = known.of(kind, queue);
+      lane.started++;
+      lane.wait.add(waited_ms / 1_000);
+      use(queue, 1);
     },
     "job.ended": end,
     "job.broken_off": end,
     "job.retrying"(fields) {
       end(fields);
-      retried.inc({ ...labelsOf(fields.kind, fields.queue), outcome: fields.outcome });
+      count(known.of(fields.kind, fields.queue).retried, fields.outcome);
     },
-    "job.ending_lost": ({ kind, queue }) => lost.inc(labelsOf(kind, queue)),
+    "job.ending_lost": ({ kind, queue }) => void known.of(kind, queue).lost++,
   };
+}
+
+function count(counts: Record<string, number>, outcome: string) {
+  counts[outcome] = (counts[outcome] ?? 0) + 1;
 }

@@ -9,19 +9,33 @@ export interface LaneLabels {
   queue: string;
 }
 
+export interface Lanes<Lane> {
+  of(kind: string, queue: string): Lane;
+  all(): Iterable<Lane>;
+}
+
 /**
- * Labels for what kinds do in queues. Both names are the users' to choose, so only the first so many pairs have their
- * own: names that are made up as they go must not fill a memory.
+ * Something for each kind in each queue. Both names are the users' to choose, so only the first so many pairs have one of
+ * their own: names that are made up as they go must not fill a memory.
  */
-export function laneLabels(limit = MAX_LANES): (kind: string, queue: string) => LaneLabels {
-  const known = new Map<string, LaneLabels>();
-  const other = { kind: OTHER, queue: OTHER };
-  return (kind, queue) => {
-    const name = `${kind} ${queue}`;
-    const labels = known.get(name);
-    if (labels || known.size >= limit) return labels ?? other;
-    const own = { kind, queue };
-    known.set(name, own);
-    return own;
+export function lanes<Lane>(make: (labels: LaneLabels) => Lane, limit = MAX_LANES): Lanes<Lane> {
+  const known: Lane[] = [];
+  const byKind = new Map<string, Map<string, Lane>>();
+  let other: Lane | undefined;
+
+  function add(kind: string, queue: string): Lane {
+    if (known.length >= limit) {
+      other ??= make({ kind: OTHER, queue: OTHER });
+      return other;
+    }
+    const lane = make({ kind, queue });
+    known.push(lane);
+    byKind.set(kind, (byKind.get(kind) ?? new Map()).set(queue, lane));
+    return lane;
+  }
+
+  return {
+    of: (kind, queue) => byKind.get(kind)?.get(queue) ?? add(kind, queue),
+    all: () => (other === undefined ? known : [...known, other]),
   };
 }
