@@ -6,6 +6,7 @@ import eventsByAttempt from "../../drizzle/0004_events_by_attempt.sql" with { ty
 import eventStorage from "../../drizzle/0005_event_storage.sql" with { type: "text" };
 import waysOut from "../../drizzle/0006_ways_out.sql" with { type: "text" };
 import insertJob from "../../drizzle/0007_insert_job.sql" with { type: "text" };
+import beatsOfJobs from "../../drizzle/0008_beats_of_jobs.sql" with { type: "text" };
 
 export interface Migration {
   number: number;
@@ -26,4 +27,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 5, name: "event_storage", sql: eventStorage },
   { number: 6, name: "ways_out", sql: waysOut },
   { number: 7, name: "insert_job", sql: insertJob },
+  { number: 8, name: "beats_of_jobs", sql: beatsOfJobs },
 ];

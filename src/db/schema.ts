@@ -104,6 +104,8 @@ export const leases = jobsvc.table(
     leasedAt: timestamptz("leased_at").notNull().defaultNow(),
     /** When the attempts are over whatever their worker says. Null where the worker's process sees to that itself. */
     deadlineAt: timestamptz("deadline_at"),
+    /** The last sign of life of a job that a worker over HTTP holds, for which each job has to give its own. */
+    beatenAt: timestamptz("beaten_at"),
     /** Jobs that must not run once more after they were lost: whoever took them knows their kind. */
     failLost: boolean("fail_lost").notNull().default(false),
   },
@@ -143,29 +145,6 @@ export const attempts = jobsvc.table(
     check("attempts_number", sql`${attempts.attempt} >= 1`),
   ],
 );
-
-/** The living worker processes. A row whose `expires_at` has passed is a worker that is gone. */
-export const workers = jobsvc.table("workers", {
-  /** Random at every start, never a host name: two processes must not share an identity. */
-  id: uuid("id").primaryKey(),
-  name: text("name").notNull(),
-  role: text("role").notNull(),
-  version: text("version").notNull(),
-  queues: text("queues").array().notNull(),
-  kinds: text("kinds").array().notNull(),
-  slots: integer("slots").notNull(),
-  startedAt: timestamptz("started_at").notNull().defaultNow(),
-  expiresAt: timestamptz("expires_at").notNull(),
-  /** How long each sign of life of a pull worker counts; null for a process, which says it with each beat. */
-  ttlMs: integer("ttl_ms"),
-  drainingAt: timestamptz("draining_at"),
-});
-
-/** Only queues about which something is to be said; a queue exists as soon as a job names it. */
-export const queues = jobsvc.table("queues", {
-  name: text("name").primaryKey(),
-  pausedAt: timestamptz("paused_at"),
-});
 
 /**
  * What a running job tells: progress, log lines and chunks of output. Written in groups, never updated. An attempt

@@ -9,7 +9,8 @@ export interface AttemptKey {
 }
 
 export interface End {
-  workerId: string;
+  /** Null where nobody knows any more who ran them. */
+  workerId: string | null;
   endings: readonly Ending[];
   /** Leases all of whose jobs have ended, with these endings or with earlier ones. */
   doneLeases: readonly string[];

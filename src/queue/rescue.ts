@@ -21,8 +21,8 @@ export interface Rescued {
 const SPREAD_MS = 1_000;
 
 /**
- * Ends the attempts of leases whose worker is gone (expired, disowned or never registered) and lets their
- * jobs run again. Jobs of such a lease that did end keep their ending: the insert conflicts.
+ * Ends the attempts of leases whose worker is gone (expired, disowned or never registered), or is there but silent about
+ * them, and lets their jobs run again. Jobs of such a lease that did end keep their ending: the insert conflicts.
  *
  * Guarantees: safe on every node at once and at any moment; no leader needed. Against a worker that is
  * only slow, whoever inserts the ending first wins, and both agree afterwards.
@@ -42,7 +42,11 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
       select *, losses + 1 as losses_now,
         case when fail_lost then 'failed' when losses + 1 >= ${maxLosses}::int then 'crashed' else 'lost' end as fate
       from jobsvc.leases
-      where not exists (select from jobsvc.workers where workers.id = leases.worker_id and expires_at > now())
+      where not exists (
+        select from jobsvc.workers
+        where workers.id = leases.worker_id and expires_at > now()
+          and (ttl_ms is null or beaten_at > now() - ttl_ms * interval '1 millisecond')
+      )
       order by id
       limit ${limit}
       for update skip locked

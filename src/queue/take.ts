@@ -1,4 +1,5 @@
-import type { Database } from "../db/connect.ts";
+import type { PendingQuery, Row } from "postgres";
+import type { Database, Sql } from "../db/connect.ts";
 import type { TakenJob } from "../job/job.ts";
 import type { Lane } from "./lanes.ts";
 
@@ -16,8 +17,8 @@ export interface Take {
   failLost: readonly string[];
 }
 
-export interface Taken {
-  jobs: TakenJob[];
+export interface Taken<Job extends TakenJob = TakenJob> {
+  jobs: Job[];
   /** Size of the blocks that were found, from which the caller guesses how many to ask for next time. */
   blockSize: number;
 }
@@ -34,10 +35,40 @@ export interface Taken {
  * that this worker does not know, costs nothing. Among lanes of one priority the oldest head goes first.
  */
 export async function takeJobs(db: Database, take: Take): Promise<Taken> {
+  return await takeLeasing<TakenJob>(db, take, together);
+}
+
+/** How taken jobs are leased: parts of the statement. */
+export interface Leasing {
+  /** Values of `deadline_at` and `beaten_at`. */
+  times: PendingQuery<Row[]>;
+  /** What else jobs under one lease share. */
+  shared: PendingQuery<Row[]>;
+  /** By what a job finds its lease. */
+  join: PendingQuery<Row[]>;
+  /** What is answered of the lease besides. */
+  answer: PendingQuery<Row[]>;
+}
+
+/** A lease for all that stand in the same place: one row for many jobs. */
+const together = (sql: Sql): Leasing => ({
+  times: sql`null, null`,
+  shared: sql``,
+  join: sql`using (kind, priority, attempt, failures, losses)`,
+  answer: sql``,
+});
+
+/** Takes as `takeJobs` does, and leases in another way. */
+export async function takeLeasing<Job extends TakenJob>(
+  db: Database,
+  take: Take,
+  leasing: (sql: Sql) => Leasing,
+): Promise<Taken<Job>> {
   const { workerId, queue, lanes, limit, blocks, suspects, failLost } = take;
   const kinds = lanes.map((lane) => lane.kind);
-  const rows = await db.run(
-    (sql) => sql<(TakenJob & { blockSize: number })[]>`
+  const rows = await db.run((sql) => {
+    const { times, shared, join, answer } = leasing(sql);
+    return sql<(Job & { blockSize: number })[]>`
     with lane as materialized (
       select lane.kind, lane.priority, lane.mark
       from unnest(
@@ -115,23 +146,26 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
       where ending.ended is null
     ),
     leased as (
-      insert into jobsvc.leases (worker_id, queue, kind, priority, attempt, failures, losses, fail_lost, job_ids)
+      insert into jobsvc.leases (
+        worker_id, queue, kind, priority, attempt, failures, losses, fail_lost, job_ids, deadline_at, beaten_at
+      )
       select ${workerId}, ${queue}, kind, priority, attempt, failures, losses, kind = any (${[...failLost]}::text[]),
-        array_agg(job_id order by place)
+        array_agg(job_id order by place), ${times}
       from taken
-      group by kind, priority, attempt, failures, losses
-      returning id, kind, priority, attempt, failures, losses
+      group by kind, priority, attempt, failures, losses ${shared}
+      returning id, kind, priority, attempt, failures, losses, job_ids[1] as first_id, deadline_at
     )
     select job.id, leased.id as "leaseId", leased.kind, ${queue}::text as queue, leased.priority,
       job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
       job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs",
       job.metadata ->> 'traceparent' as traceparent,
       leased.attempt, leased.failures, leased.losses, taken.size as "blockSize",
-      extract(epoch from now() - taken.run_at)::float8 * 1000 as "waitedMs"
+      extract(epoch from now() - taken.run_at)::float8 * 1000 as "waitedMs" ${answer}
     from taken
-    join leased using (kind, priority, attempt, failures, losses)
+    join leased ${join}
     cross join lateral (select * from jobsvc.jobs where jobs.id = taken.job_id limit 1) job
-    order by taken.place`,
-  );
-  return { jobs: rows.map(({ blockSize, ...job }) => job), blockSize: rows.at(-1)?.blockSize ?? 1 };
+    order by taken.place`;
+  });
+  const jobs = rows.map(({ blockSize: _, ...job }) => job as unknown as Job);
+  return { jobs, blockSize: rows.at(-1)?.blockSize ?? 1 };
 }

@@ -10,10 +10,11 @@ import * as agentsSchema from "../../src/db/agents_schema.ts";
 import { openSingle } from "../../src/db/connect.ts";
 import { MIGRATIONS } from "../../src/db/migrations.ts";
 import * as jobSchema from "../../src/db/schema.ts";
+import * as workersSchema from "../../src/db/workers_schema.ts";
 import { testDatabase } from "../support/database.ts";
 
 const db = await testDatabase();
-const schema = { ...jobSchema, ...accessSchema, ...agentsSchema };
+const schema = { ...jobSchema, ...workersSchema, ...accessSchema, ...agentsSchema };
 const tables = Object.entries<unknown>(schema).filter((entry): entry is [string, PgTable] =>
   is(entry[1], PgTable),
 );

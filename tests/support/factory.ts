@@ -129,7 +129,7 @@ export async function end(
 }
 
 /** Makes a worker look dead to the others, as if it had not beaten for long. */
-export async function expire(db: Database, worker: WorkerIdentity): Promise<void> {
+export async function expire(db: Database, worker: { id: string }): Promise<void> {
   await db.run(
     (sql) => sql`update jobsvc.workers set expires_at = now() - interval '1 second' where id = ${worker.id}`,
   );
@@ -144,7 +144,11 @@ export async function passTime(db: Database, ms: number): Promise<void> {
       update jobsvc.jobs set created_at = created_at - by.time, scheduled_at = scheduled_at - by.time from by
     ),
     ready as (update jobsvc.ready set run_at = run_at - by.time from by),
-    leases as (update jobsvc.leases set leased_at = leased_at - by.time from by),
+    leases as (
+      update jobsvc.leases
+      set leased_at = leased_at - by.time, beaten_at = beaten_at - by.time, deadline_at = deadline_at - by.time
+      from by
+    ),
     workers as (update jobsvc.workers set expires_at = expires_at - by.time from by)
     update jobsvc.attempts
     set started_at = started_at - by.time, finished_at = finished_at - by.time, retry_at = retry_at - by.time

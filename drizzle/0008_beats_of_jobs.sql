@@ -1,0 +1,1 @@
+ALTER TABLE "jobsvc"."leases" ADD COLUMN "beaten_at" timestamp with time zone;

@@ -1,0 +1,39 @@
+import type { Database, Sql } from "../db/connect.ts";
+import type { TakenJob } from "../job/job.ts";
+import { type Leasing, type Take, type Taken, takeLeasing } from "./take.ts";
+
+/** A job under a lease of its own, for which its worker gives signs of life. */
+export interface SinglyTakenJob extends TakenJob {
+  /** How long the attempt may take. */
+  limitMs: number;
+  /** When that time is over, and the attempt ends as failed. */
+  deadlineAt: Date;
+}
+
+export interface TakeSingly extends Take {
+  /** Time limit of a job that brings none. */
+  defaultLimitMs: number;
+}
+
+/**
+ * Takes jobs as `takeJobs` does, with all that it guarantees, for a worker that is no process of ours: each job gets a
+ * lease of its own, because such a worker keeps it alive, tells of it and ends it by itself; and a deadline, because
+ * nobody there need obey one.
+ */
+export async function takeSingly(
+  db: Database,
+  { defaultLimitMs, ...take }: TakeSingly,
+): Promise<Taken<SinglyTakenJob>> {
+  return await takeLeasing<SinglyTakenJob>(db, take, (sql) => singly(sql, defaultLimitMs));
+}
+
+const singly = (sql: Sql, defaultLimitMs: number): Leasing => ({
+  times: sql`
+    now() + coalesce((select timeout_ms from jobsvc.jobs where jobs.id = job_id), ${defaultLimitMs}::float8)
+      * interval '1 millisecond',
+    now()`,
+  shared: sql`, job_id`,
+  join: sql`on leased.first_id = taken.job_id`,
+  answer: sql`, leased.deadline_at as "deadlineAt",
+      extract(epoch from leased.deadline_at - now())::float8 * 1000 as "limitMs"`,
+});
