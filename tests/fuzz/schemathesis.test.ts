@@ -1,11 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { join } from "node:path";
 import { temporaryDirectory } from "../support/embedded.ts";
+import { INSTALL_MS, python, said } from "../support/python.ts";
 import { type Service, startService } from "../support/service.ts";
-import { INSTALL_MS, python, said } from "./python.ts";
 
 /** The same at every run, so that a change is judged by what it changed. Another one looks elsewhere: FUZZ_SEED=… */
 const SEED = process.env.FUZZ_SEED ?? "20261124";
+const REQUIREMENTS = join(import.meta.dir, "requirements.txt");
 const KEY = "key-for-the-fuzz";
 /** More than three runs take, and not for ever. */
 const LONGEST_RUN_MS = 240_000;
@@ -19,7 +20,7 @@ async function service(env: Record<string, string> = {}): Promise<Service> {
 /** Lets schemathesis read the document of the service and try everything that it says. */
 async function fuzz({ url }: Service, key: string | undefined, options: readonly string[]) {
   const command = [
-    await python(),
+    await python(REQUIREMENTS),
     "-m",
     "schemathesis.cli",
     "--no-color",
@@ -52,7 +53,7 @@ async function expectUnharmed(service: Service) {
 }
 
 describe("what the document says is what the service answers", () => {
-  test("is installed", async () => expect(await python()).toEndWith("python"), INSTALL_MS);
+  test("is installed", async () => expect(await python(REQUIREMENTS)).toEndWith("python"), INSTALL_MS);
 
   test(
     "to everybody, where there are no keys",
