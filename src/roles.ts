@@ -1,12 +1,13 @@
 import { hostname } from "node:os";
 import { type Access, access } from "./access/access.ts";
+import type { CallbackTokens } from "./access/callback_tokens.ts";
 import { isLoopback } from "./access/loopback.ts";
+import { agentKinds } from "./agent_kinds.ts";
+import { agentFinder } from "./agents/find.ts";
 import type { Secrets } from "./agents/secrets.ts";
 import type { Settings } from "./config/settings.ts";
 import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
 import { observed } from "./db/observed.ts";
-import { aiAgent } from "./handlers/ai_agent.ts";
-import { clientAgent } from "./handlers/client_agent.ts";
 import type { LoadedHandler } from "./handlers/load.ts";
 import { registry } from "./handlers/registry.ts";
 import { type EventStreams, eventStreams } from "./http/event_streams.ts";
@@ -20,11 +21,13 @@ import { maintenance } from "./maintenance/task.ts";
 import type { Emit } from "./observability/events.ts";
 import { both } from "./observability/listeners.ts";
 import { createMetrics } from "./observability/metrics.ts";
+import { guardedFetch } from "./outbound/guarded_fetch.ts";
 import type { OutboundRules } from "./outbound/rules.ts";
 import { urlProblem } from "./outbound/target.ts";
 import { announcer } from "./queue/announce.ts";
 import { inserter } from "./queue/inserter.ts";
 import { readQueues } from "./queue/queues.ts";
+import { readJobUsage } from "./queue/usage.ts";
 import { readiness } from "./readiness.ts";
 import { workedQueues } from "./worked_queues.ts";
 import { type WorkerService, worker } from "./worker/worker.ts";
@@ -33,6 +36,7 @@ export interface RoleParts {
   settings: Settings;
   address: DatabaseAddress;
   secrets: Secrets;
+  tokens: CallbackTokens;
   emit: Emit;
   version: string;
   /** The user's own. */
@@ -55,17 +59,22 @@ export function processFor(parts: RoleParts): Process {
     connections: settings.databaseConnections,
     prepare: settings.databasePrepare,
   });
-  const kinds = registry([
-    aiAgent({ durationMs: settings.aiAgentSimulationMs }),
-    clientAgent({ durationMs: settings.clientAgentSimulationMs }),
-    ...parts.handlers.map(({ definition }) => definition),
-  ]);
-  const queues = workedQueues(settings, parts.handlers);
   const outbound: OutboundRules = {
     http: settings.outboundHttp,
     ports: settings.outboundPorts,
     allow: settings.outboundAllow,
   };
+  const kinds = registry([
+    ...agentKinds({
+      settings,
+      findAgent: (resourceId) => findAgent(resourceId),
+      usedBefore: (jobId) => readJobUsage(db, jobId),
+      fetch: guardedFetch(outbound),
+      tokens: parts.tokens,
+    }),
+    ...parts.handlers.map(({ definition }) => definition),
+  ]);
+  const queues = workedQueues(settings, parts.handlers);
   const works = settings.role !== "api";
   const metrics = createMetrics({
     version,
@@ -76,6 +85,7 @@ export function processFor(parts: RoleParts): Process {
     readQueues: () => readQueues(db),
   });
   const db = observed(pool, metrics.statements);
+  const findAgent = agentFinder(db, parts.secrets);
   const emit = both(parts.emit, metrics.emit);
   const announce = announcer(db, (error) => emit("step.failed", { step: "announce", error }));
 

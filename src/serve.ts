@@ -1,3 +1,4 @@
+import { callbackTokens } from "./access/callback_tokens.ts";
 import { secrets } from "./agents/secrets.ts";
 import type { Running } from "./banner.ts";
 import { EXIT_CONFIGURATION, EXIT_INTERNAL, EXIT_UNAVAILABLE } from "./config/exit_codes.ts";
@@ -32,11 +33,12 @@ export async function serve({ settings, emit, version, stopSignal, onRunning }: 
   try {
     await bringSchemaUpToDate(database.address, settings, emit);
     const keyed = await checkExposure(database.address, settings);
-    const keptSecrets = secrets(secretsKeys(settings, database.dataDir));
+    const keys = secretsKeys(settings, database.dataDir);
     const { services, api } = processFor({
       settings,
       address: database.address,
-      secrets: keptSecrets,
+      secrets: secrets(keys),
+      tokens: callbackTokens(keys),
       emit,
       version,
       handlers,

@@ -40,6 +40,8 @@ const PACKAGES: Record<string, readonly string[]> = {
   jobsvc: ["handlers"],
   "@sinclair/typebox": ["config", "http", "handlers"],
   "ipaddr.js": ["outbound", "config"],
+  openai: ["handlers"],
+  standardwebhooks: ["handlers"],
   pino: ["observability"],
   "pino-pretty": ["observability"],
   "prom-client": ["observability"],

@@ -12,6 +12,8 @@ export interface JobInfo {
   maxAttempts: number;
   /** The payload as it was sent, character by character: a parser rounds long numbers. */
   payloadText: string;
+  /** Under which its worker holds it. */
+  leaseId: string;
   /** W3C trace context of whoever asked for the job. */
   traceparent: string | null;
 }

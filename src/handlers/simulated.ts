@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { Type } from "@sinclair/typebox";
+import { type TProperties, Type } from "@sinclair/typebox";
 import { HandlerError } from "../job/errors.ts";
 import { defineJob, type JobContext, type JobDefinition } from "./define.ts";
 
@@ -16,15 +16,18 @@ const Simulate = Type.Object(
   { additionalProperties: false },
 );
 
-/** Any JSON value; only the member `simulate` of an object has a meaning here. */
-const Payload = Type.Union([
-  Type.Object({ simulate: Type.Optional(Simulate) }),
-  Type.Array(Type.Unknown()),
-  Type.String(),
-  Type.Number(),
-  Type.Boolean(),
-  Type.Null(),
-]);
+/** Any JSON value; of the members of an object only these have a meaning, and `simulate`. */
+export const anyJson = <Members extends TProperties>(members: Members) =>
+  Type.Union([
+    Type.Object({ simulate: Type.Optional(Simulate), ...members }),
+    Type.Array(Type.Unknown()),
+    Type.String(),
+    Type.Number(),
+    Type.Boolean(),
+    Type.Null(),
+  ]);
+
+const Payload = anyJson({});
 
 /** Work that is over sooner tells nothing: nobody could watch it, and tiny jobs must stay tiny. */
 const WORTH_TELLING_MS = 100;

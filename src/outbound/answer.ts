@@ -52,6 +52,8 @@ function bodyOf(message: IncomingMessage, { maxBytes, signal }: AnswerLimits): R
       async pull(controller) {
         try {
           const { done, value } = await chunks.next();
+          // A body that is broken off ends as if it were complete.
+          signal.throwIfAborted();
           if (done) return controller.close();
           size += value.byteLength;
           if (size > maxBytes)

@@ -92,12 +92,13 @@ async function callHandler(
     resourceId,
     maxAttempts,
     payload: payloadText,
+    leaseId,
     traceparent,
     attempt,
   } = job;
   const { progress, log, emit } = reporter;
   return await definition.run(payload, {
-    job: { id, kind, queue, userId, resourceId, maxAttempts, payloadText, traceparent },
+    job: { id, kind, queue, userId, resourceId, maxAttempts, payloadText, leaseId, traceparent },
     attempt,
     get signal() {
       return breaker.signal;

@@ -4,6 +4,7 @@ import { clientAgent } from "../../src/handlers/client_agent.ts";
 import type { Reporter } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { simulated } from "../../src/handlers/simulated.ts";
+import { agentParts } from "../support/called_agents.ts";
 import { contextOf } from "../support/handlers.ts";
 
 interface Options {
@@ -103,7 +104,7 @@ describe("a simulated handler", () => {
 });
 
 describe("the wish to simulate", () => {
-  const { checkPayload } = registry([aiAgent({ durationMs: 1 }), clientAgent({ durationMs: 1 })]);
+  const { checkPayload } = registry([aiAgent(agentParts()), clientAgent(agentParts())]);
 
   test.each([
     [null],

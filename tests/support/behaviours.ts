@@ -37,13 +37,14 @@ export function breaksOff(status: number, beginning: string, headers: Headers = 
 export function answersInParts(
   parts: readonly string[],
   {
+    status = 200,
     headers = {},
     between,
     ends = true,
-  }: { headers?: Headers; between?: () => Promise<unknown>; ends?: boolean },
+  }: { status?: number; headers?: Headers; between?: () => Promise<unknown>; ends?: boolean },
 ): Behaviour {
   return async (socket) => {
-    socket.write(head(200, headers));
+    socket.write(head(status, headers));
     for (const [place, part] of parts.entries()) {
       if (place > 0) await between?.();
       socket.write(part);

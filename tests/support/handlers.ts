@@ -32,6 +32,6 @@ export function contextOf(
     signal: new AbortController().signal,
     spent: () => {},
     ...changes,
-    job: { ...asked, payloadText, traceparent: null, ...changes.job },
+    job: { ...asked, payloadText, leaseId: crypto.randomUUID(), traceparent: null, ...changes.job },
   };
 }

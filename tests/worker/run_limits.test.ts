@@ -155,8 +155,18 @@ describe("a handler", () => {
     const standing = { attempt: 4, maxAttempts: 6, timeoutMs: 5_000, traceparent: "00-1-2-01" };
     const job = taken({ payload: '{"task" :1e400}', ...standing });
     await run((payload, { attempt, job }) => void seen.push([payload, { attempt, job }]), { job });
-    const { id, kind, queue, userId, resourceId, maxAttempts, payload: payloadText, traceparent } = job;
-    const info = { id, kind, queue, userId, resourceId, maxAttempts, payloadText, traceparent };
+    const { id, kind, queue, userId, resourceId, maxAttempts, leaseId, payload, traceparent } = job;
+    const info = {
+      id,
+      kind,
+      queue,
+      userId,
+      resourceId,
+      maxAttempts,
+      leaseId,
+      payloadText: payload,
+      traceparent,
+    };
     expect(seen).toEqual([[{ task: Number.POSITIVE_INFINITY }, { attempt: 4, job: info }]]);
   });
 
