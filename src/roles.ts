@@ -154,7 +154,7 @@ export function processFor(parts: RoleParts): Process {
         announce(queues);
       }),
       emit,
-      checkPayload: kinds.checkPayload,
+      kinds,
       secrets: parts.secrets,
       checkUrl: (url) => urlProblem(url, outbound),
       readiness: state.check,

@@ -35,7 +35,7 @@ export interface ProbeParts extends HealthParts, MetricsRouteParts {
 
 /** The whole service over HTTP, not yet listening: `app.handle(request)` answers. */
 export function createApp(parts: AppParts) {
-  const document = openApi(resources(parts), parts.version);
+  const document = openApi(resources(parts), parts.version, parts.kinds);
   const routes = resources(parts)
     .use(swaggerRoutes())
     .get("/openapi.json", () => document, { detail: { hide: true } });

@@ -9,8 +9,8 @@ import { boundFaults } from "./bound.ts";
 import { invalid } from "./field_errors.ts";
 import { insertOnce } from "./idempotency.ts";
 import { elementTexts } from "./json_text.ts";
+import type { Kinds } from "./kinds.ts";
 import { NewJobBody, readNewJob } from "./new_job.ts";
-import type { CheckPayload } from "./payload.ts";
 import { pointer } from "./pointer.ts";
 import { type FieldError, Problem } from "./problem.ts";
 import { JSON_TYPE, type JsonBody, mediaType, parseJson, readText } from "./request_body.ts";
@@ -19,7 +19,7 @@ import { answered, IDEMPOTENCY_HEADER, ProblemBody, problems, uuid } from "./sch
 export interface BatchParts {
   db: Database;
   inserter: Inserter;
-  checkPayload: CheckPayload;
+  kinds: Kinds;
 }
 
 const MAX_JOBS = 10_000;
@@ -43,7 +43,7 @@ const CreatedBatch = answered(
   { $id: "CreatedBatch", description: "All jobs are committed." },
 );
 
-export function batchRoutes({ db, inserter, checkPayload }: BatchParts) {
+export function batchRoutes({ db, inserter, kinds }: BatchParts) {
   const once = insertOnce({ db, inserter });
   return new Elysia({ name: "batch", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
     .model({ NewJob: NewJobBody, Batch, CreatedBatch, Problem: ProblemBody })
@@ -53,7 +53,7 @@ export function batchRoutes({ db, inserter, checkPayload }: BatchParts) {
         const principal = principalOf(request);
         const text = await readText(request, MAX_BATCH_BYTES, [JSON_TYPE, NDJSON_TYPE]);
         const bodies = mediaType(request.headers) === NDJSON_TYPE ? lines(text) : elements(text);
-        const jobs = await readJobs(bodies, checkPayload, principal);
+        const jobs = await readJobs(bodies, kinds, principal);
         const { jobIds, replayed } = await once({ request, text, principal, jobs });
         set.status = 201;
         if (replayed) set.headers["idempotency-replayed"] = "true";
@@ -112,17 +112,13 @@ function checkCount(jobs: number) {
   if (jobs < 1 || jobs > MAX_JOBS) throw invalid([{ pointer: "", detail: `must be 1 to ${MAX_JOBS} jobs` }]);
 }
 
-async function readJobs(
-  bodies: readonly JsonBody[],
-  checkPayload: CheckPayload,
-  principal: Principal,
-): Promise<NewJob[]> {
+async function readJobs(bodies: readonly JsonBody[], kinds: Kinds, principal: Principal): Promise<NewJob[]> {
   const jobs: NewJob[] = [];
   const faults: FieldError[] = [];
   for (const [place, body] of bodies.entries()) {
     if (place > 0 && place % JOBS_AT_A_STRETCH === 0) await new Promise(setImmediate);
     try {
-      const job = readNewJob(body, checkPayload);
+      const job = readNewJob(body, kinds);
       faults.push(...boundFaults(principal, job.userId, `${pointer(place)}/user_id`));
       jobs.push(job);
     } catch (error) {

@@ -8,8 +8,9 @@ import { invalid } from "./field_errors.ts";
 import { insertOnce } from "./idempotency.ts";
 import { jobAnswer } from "./job_answer.ts";
 import { JobView } from "./job_view.ts";
+import type { Kinds } from "./kinds.ts";
 import { NewJobBody, readNewJob } from "./new_job.ts";
-import { type CheckPayload, MAX_JOB_BYTES } from "./payload.ts";
+import { MAX_JOB_BYTES } from "./payload.ts";
 import { queryParameters } from "./query.ts";
 import { readJson } from "./request_body.ts";
 import {
@@ -29,7 +30,7 @@ export interface JobParts {
   db: Database;
   inserter: Inserter;
   waiter: Waiter;
-  checkPayload: CheckPayload;
+  kinds: Kinds;
 }
 
 type Answering = Pick<Context, "request" | "server" | "set">;
@@ -45,13 +46,13 @@ const CreatedJob = answered(
 /** What creating a job can be refused for. */
 const refusals = problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503);
 
-export function jobRoutes({ db, inserter, waiter, checkPayload }: JobParts) {
+export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
   const once = insertOnce({ db, inserter });
 
   async function create({ request, set }: Pick<Context, "request" | "set">): Promise<string> {
     const principal = principalOf(request);
     const body = await readJson(request, MAX_JOB_BYTES);
-    const job = readNewJob(body, checkPayload);
+    const job = readNewJob(body, kinds);
     const faults = boundFaults(principal, job.userId);
     if (faults.length > 0) throw invalid(faults);
     const { jobIds, replayed } = await once({ request, text: body.text, principal, jobs: [job] });

@@ -14,12 +14,17 @@ export function namedSchemas(schemas: Record<string, Schema>): Record<string, Sc
     if (Array.isArray(value)) return value.map(referring);
     if (typeof value !== "object" || value === null) return value;
     const { $id, ...schema } = value as Schema;
-    const members = Object.fromEntries(
-      Object.entries(schema).map(([key, member]) => [key, referring(member)]),
-    );
-    if ($id !== undefined) named[$id] ??= members;
-    if ($id !== undefined) return { $ref: PREFIX + $id };
+    // A text: the member of an object may have this name, too, and is a schema then.
+    if (typeof $id === "string") {
+      named[$id] ??= membersOf(schema);
+      return { $ref: PREFIX + $id };
+    }
+    const members = membersOf(value);
     return isShortReference(members) ? { $ref: PREFIX + members.$ref } : members;
+  }
+
+  function membersOf(schema: object): Schema {
+    return Object.fromEntries(Object.entries(schema).map(([key, member]) => [key, referring(member)]));
   }
 
   for (const schema of Object.values(schemas)) referring(schema);
@@ -32,5 +37,5 @@ export function namedSchemas(schemas: Record<string, Schema>): Record<string, Sc
 
 /** A schema that contains itself names itself, without the path. */
 function isShortReference({ $ref }: Schema): boolean {
-  return $ref !== undefined && !$ref.startsWith("#");
+  return typeof $ref === "string" && !$ref.startsWith("#");
 }

@@ -11,8 +11,9 @@ import {
 } from "../job/job.ts";
 import { fieldErrors, invalid } from "./field_errors.ts";
 import { instantFaults } from "./instant.ts";
+import type { Kind, Kinds } from "./kinds.ts";
 import { metadataFaults } from "./metadata.ts";
-import { type CheckPayload, payloadFaults, payloadText } from "./payload.ts";
+import { payloadFaults, payloadText } from "./payload.ts";
 import type { JsonBody } from "./request_body.ts";
 import { INSTANT_PATTERN, name, nullable, open, uuid } from "./schemas.ts";
 import { textFaults } from "./storable.ts";
@@ -94,29 +95,30 @@ type NewJobBody = Static<typeof NewJobBody>;
 const schema = TypeCompiler.Compile(NewJobBody);
 
 /** Makes a job of a request's body, or throws the problem that names every field that is wrong. */
-export function readNewJob({ value, text }: JsonBody, checkPayload: CheckPayload): NewJob {
+export function readNewJob({ value, text }: JsonBody, kinds: Kinds): NewJob {
   if (!schema.Check(value)) throw invalid(fieldErrors(schema.Errors(value)));
   const payload = payloadText(value.payload, text);
   const faults = [
     ...instantFaults(value.scheduled_at ?? null, "/scheduled_at"),
     ...textFaults(value.tags ?? [], "/tags"),
     ...metadataFaults(value.metadata ?? {}, "/metadata"),
-    ...payloadFaults(payload, (parsed) => checkPayload(value.resource_type, parsed)),
+    ...payloadFaults(payload, (parsed) => kinds.checkPayload(value.resource_type, parsed)),
   ];
   if (faults.length > 0) throw invalid(faults);
-  return newJob(value, payload);
+  return newJob(value, payload, kinds.find(value.resource_type));
 }
 
-function newJob(body: NewJobBody, payload: string): NewJob {
+function newJob(body: NewJobBody, payload: string, kind: Kind | undefined): NewJob {
   return {
     id: Bun.randomUUIDv7(),
     kind: body.resource_type,
-    queue: body.queue ?? DEFAULT_QUEUE,
+    queue: body.queue ?? kind?.queue ?? DEFAULT_QUEUE,
     priority: body.priority ?? DEFAULT_PRIORITY,
     userId: body.user_id,
     resourceId: body.resource_id,
     payload,
-    maxAttempts: (body.max_retries ?? DEFAULT_MAX_RETRIES) + 1,
+    maxAttempts:
+      body.max_retries === undefined ? (kind?.maxAttempts ?? DEFAULT_MAX_RETRIES + 1) : body.max_retries + 1,
     scheduledAt: body.scheduled_at ? new Date(body.scheduled_at) : null,
     timeoutMs: body.timeout_ms ?? null,
     tags: body.tags ?? [],

@@ -4,8 +4,10 @@ import type { Scope } from "../access/scopes.ts";
 import { headerComponents } from "./answer_headers.ts";
 import { isGuarded, scopeOf } from "./auth.ts";
 import { EXAMPLES, exampleProblem } from "./examples.ts";
+import type { Kinds } from "./kinds.ts";
 import { linkComponents } from "./links.ts";
 import { namedSchemas, type Schema } from "./named_schemas.ts";
+import { newJobByKind } from "./new_job_by_kind.ts";
 import { describe, mapValues, type Operation } from "./operation.ts";
 import { type ProblemKind, titleOf } from "./problem.ts";
 
@@ -18,11 +20,13 @@ interface Generated {
   components: { schemas: Record<string, Schema> };
 }
 
-/** The OpenAPI 3.1 document of these routes, made of the very schemas by which they are checked. */
-export async function openApi(routes: AnyElysia, version: string) {
+/** The OpenAPI 3.1 document of these routes, made of the very schemas by which they and the payloads are checked. */
+export async function openApi(routes: AnyElysia, version: string, kinds: Kinds) {
   const { paths, components } = await generate(routes);
   const scopes = scopesOf(routes);
-  const schemas = withExamples(namedSchemas(components.schemas));
+  const { NewJob, ...named } = namedSchemas(components.schemas);
+  const known = kinds.kinds.map((kind) => kinds.find(kind)!);
+  const schemas = withExamples(sorted({ ...named, ...newJobByKind(NewJob!, known) }));
   const refusals = new Set<ProblemKind>();
   const described = mapValues(paths, (methods, path) =>
     mapValues(methods, (operation, method) =>
@@ -78,6 +82,10 @@ function scopesOf(routes: AnyElysia): Map<string, Scope | undefined> {
       isGuarded(route.path) ? scopeOf(route) : undefined,
     ]),
   );
+}
+
+function sorted(schemas: Record<string, Schema>): Record<string, Schema> {
+  return Object.fromEntries(Object.entries(schemas).sort());
 }
 
 function withExamples(schemas: Record<string, Schema>): Record<string, Schema> {

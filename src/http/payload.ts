@@ -8,9 +8,6 @@ const MAX_PAYLOAD_BYTES = 256 * 1024;
 /** A payload may come as a text with quotes and line ends escaped, which doubles it at worst; the rest is the envelope. */
 export const MAX_JOB_BYTES = 2 * MAX_PAYLOAD_BYTES + 64 * 1024;
 
-/** What a kind finds wrong with a payload; pointers start at the payload. Nothing for a kind that is not known here. */
-export type CheckPayload = (kind: string, payload: unknown) => FieldError[];
-
 /** The payload as JSON text, byte for byte: the content of a text, or the very characters of any other value. */
 export function payloadText(sent: unknown, body: string): string {
   return typeof sent === "string" ? sent : (memberText(body, "payload") ?? "null");

@@ -8,6 +8,7 @@ import { eventStreams } from "../../src/http/event_streams.ts";
 import { ProblemBody } from "../../src/http/schemas.ts";
 import type { NewJob } from "../../src/job/job.ts";
 import { TEST_SECRETS } from "../support/agents.ts";
+import { NO_KINDS } from "../support/kinds.ts";
 
 /** The request of the README, word for word. */
 export const SEED_REQUEST = {
@@ -58,7 +59,7 @@ export function testParts() {
     streams: eventStreams({ db: UNTOUCHED, emit: () => {} }),
     metrics: { text: async () => "" },
     waiter: { name: "waiter", ended: async () => {}, start: async () => {}, stop: async () => {} },
-    checkPayload: () => [],
+    kinds: NO_KINDS,
     secrets: TEST_SECRETS,
     checkUrl: async () => undefined,
     readiness: async () => ({ ready: true, checks: { database: { ok: true } } }),

@@ -1,4 +1,7 @@
 import { describe, expect, test } from "bun:test";
+import { registry } from "../../src/handlers/registry.ts";
+import { handler } from "../support/handlers.ts";
+import { NO_KINDS } from "../support/kinds.ts";
 import { create, pointersOf, problemOf, SEED_REQUEST, testApp } from "./client.ts";
 
 const KIB = 1024;
@@ -32,6 +35,20 @@ describe("a request that is accepted", () => {
     const { app, inserted } = testApp();
     await create(app, { user_id, resource_type, resource_id, payload: "{}" });
     expect(inserted[0]).toMatchObject({ queue: "default", priority: 5, maxAttempts: 4, scheduledAt: null });
+  });
+
+  test("its kind's own queue and tries come before the defaults, and after what it names itself", async () => {
+    const { user_id, resource_id } = SEED_REQUEST;
+    const kinds = registry([handler(() => 1, { kind: "mail", queue: "letters", maxAttempts: 7 })]);
+    const { app, inserted } = testApp({ kinds });
+    const body = { user_id, resource_type: "mail", resource_id, payload: "{}" };
+    for (const more of [{}, { queue: "default", max_retries: 0 }, { resource_type: "video" }])
+      expect((await create(app, { ...body, ...more })).status).toBe(201);
+    expect(inserted.map(({ queue, maxAttempts }) => [queue, maxAttempts])).toEqual([
+      ["letters", 7],
+      ["default", 1],
+      ["default", 4],
+    ]);
   });
 
   const ACCEPTED: [field: string, value: unknown, member: string, kept: unknown][] = [
@@ -212,12 +229,15 @@ describe("a request that is refused", () => {
 
   test("a kind's own opinion of the payload, with pointers below it", async () => {
     const { app, inserted } = testApp({
-      checkPayload: (kind, payload) => {
-        expect({ kind, payload }).toEqual({ kind: "ai_agent", payload: { task: 7 } });
-        return [
-          { pointer: "", detail: "needs more" },
-          { pointer: "/task", detail: "must be a text" },
-        ];
+      kinds: {
+        ...NO_KINDS,
+        checkPayload(kind, payload) {
+          expect({ kind, payload }).toEqual({ kind: "ai_agent", payload: { task: 7 } });
+          return [
+            { pointer: "", detail: "needs more" },
+            { pointer: "/task", detail: "must be a text" },
+          ];
+        },
       },
     });
     const problem = await problemOf(await create(app, { ...SEED_REQUEST, payload: '{"task":7}' }), 422);

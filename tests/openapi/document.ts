@@ -2,6 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { request, testApp } from "../http/client.ts";
+import { KINDS } from "./kinds.ts";
 
 /** The document in a file of its own, for programs that read one. Gone when `using` ends. */
 export async function documentFile(
@@ -9,7 +10,7 @@ export async function documentFile(
 ): Promise<AsyncDisposable & { path: string }> {
   const folder = await mkdtemp(join(tmpdir(), "jobsvc-openapi-"));
   const path = join(folder, "openapi.json");
-  const text = await (await request(testApp().app, "GET", "/openapi.json")).text();
+  const text = await (await request(testApp({ kinds: KINDS }).app, "GET", "/openapi.json")).text();
   await Bun.write(path, change(text));
   return { path, [Symbol.asyncDispose]: () => rm(folder, { recursive: true, force: true }) };
 }

@@ -14,6 +14,7 @@ import {
   refusal,
   UUID_V7,
 } from "../support/insert_by_sql.ts";
+import { NO_KINDS } from "../support/kinds.ts";
 
 const db = await testDatabase();
 
@@ -32,7 +33,7 @@ describe("insert_job", () => {
       resource_id: LETTER.resource_id,
       payload: '{"to": "a"}',
     };
-    const atTheDoor = readNewJob(parseJson(JSON.stringify(body)), () => []);
+    const atTheDoor = readNewJob(parseJson(JSON.stringify(body)), NO_KINDS);
     expect(job).toMatchObject({
       id,
       kind: atTheDoor.kind,

@@ -4,6 +4,7 @@ import { parseJson } from "../../src/http/request_body.ts";
 import { testDatabase } from "../support/database.ts";
 import { blocks, clear, everything } from "../support/facts.ts";
 import { A_NAME, insertedJobs, insertJobsBySql, LETTER, nested, refusal } from "../support/insert_by_sql.ts";
+import { NO_KINDS } from "../support/kinds.ts";
 
 const db = await testDatabase();
 
@@ -196,7 +197,7 @@ describe("insert_jobs", () => {
       expect(await everything(db)).toMatchObject({ jobs: null, ready: null });
       const { kind, ...body } = job;
       const text = JSON.stringify({ ...body, resource_type: kind });
-      expect(() => readNewJob(parseJson(text), () => [])).toThrow();
+      expect(() => readNewJob(parseJson(text), NO_KINDS)).toThrow();
     },
   );
 

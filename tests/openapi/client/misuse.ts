@@ -23,6 +23,9 @@ export const change: components["schemas"]["JobChange"] = { colour: "red" };
 // @ts-expect-error a text for a number
 client.PATCH("/api/jobs/{id}", { params: { path: { id } }, body: { priority: "1" } });
 
+// @ts-expect-error a number for an address
+export const letter: components["schemas"]["Payload.letter"] = { to: [7] };
+
 declare const job: components["schemas"]["Job"];
 // @ts-expect-error no such member
 job.colour;
