@@ -81,7 +81,7 @@ describe("create", () => {
   test("everything that is wrong is said together", () => {
     const flags = { scopes: "admin,root", name: "x".repeat(101), "user-id": "ada", expires: "never" };
     expect(problems(["create", "quickly"], flags)).toEqual([
-      "--scopes: must be some of jobs:write, jobs:read, jobs:manage, admin, separated by commas",
+      "--scopes: must be some of jobs:write, jobs:read, jobs:work, jobs:manage, agents:manage, admin, separated by commas",
       "--name: must be 1 to 100 characters",
       "--user-id: must be a UUID",
       "--expires: must be a time from now (90d, 12h, 30m) or a date",
