@@ -1,5 +1,5 @@
 import type { Settings } from "./config/settings.ts";
-import { connect, type DatabaseAddress } from "./db/connect.ts";
+import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
 import { startEmbedded } from "./db/embedded/embedded.ts";
 import { migrate, SchemaError, schemaState } from "./db/migrate.ts";
 import type { Emit } from "./observability/events.ts";
@@ -39,5 +39,22 @@ export async function bringSchemaUpToDate(
     }
   } finally {
     await db.close();
+  }
+}
+
+/** For a command: its work on the database of the settings, be it the embedded one, and whether or not a server runs on it. */
+export async function onDatabase(
+  settings: Settings,
+  name: string,
+  work: (db: Database, dataDir: string | null) => Promise<void>,
+): Promise<void> {
+  const quiet = () => {};
+  const database = await openDatabase(settings, quiet);
+  try {
+    await bringSchemaUpToDate(database.address, settings, quiet);
+    const db = connect({ address: database.address, name, connections: 1, prepare: false });
+    await work(db, database.dataDir).finally(() => db.close());
+  } finally {
+    await database.close();
   }
 }

@@ -5,32 +5,22 @@ import { EXIT_USAGE } from "./config/exit_codes.ts";
 import type { KeysArguments } from "./config/keys_arguments.ts";
 import { CommandError } from "./config/parse.ts";
 import type { Settings } from "./config/settings.ts";
-import { bringSchemaUpToDate, openDatabase } from "./database.ts";
-import { connect, type Database } from "./db/connect.ts";
+import { onDatabase } from "./database.ts";
+import type { Database } from "./db/connect.ts";
 import { readKeysAction } from "./keys_words.ts";
 import { sentence } from "./observability/text.ts";
 import { columns, type Printer } from "./printer.ts";
 
 const PAGE = 200;
 
-/** `jobsvc keys …`, on the database of the settings, be it the embedded one, and whether or not a server runs on it. */
+/** `jobsvc keys …`. */
 export async function keysCommand(words: KeysArguments, settings: Settings, printer: Printer): Promise<void> {
   const action = readKeysAction(words);
-  const quiet = () => {};
-  const database = await openDatabase(settings, quiet);
-  try {
-    await bringSchemaUpToDate(database.address, settings, quiet);
-    const db = connect({ address: database.address, name: "jobsvc keys", connections: 1, prepare: false });
-    try {
-      if (action.action === "create") await create(db, action.key, printer);
-      else if (action.action === "revoke") await revoke(db, action.id, printer);
-      else for (const line of await table(db)) printer.data(line);
-    } finally {
-      await db.close();
-    }
-  } finally {
-    await database.close();
-  }
+  await onDatabase(settings, "jobsvc keys", async (db) => {
+    if (action.action === "create") await create(db, action.key, printer);
+    else if (action.action === "revoke") await revoke(db, action.id, printer);
+    else for (const line of await table(db)) printer.data(line);
+  });
 }
 
 async function create(db: Database, key: Parameters<typeof createKey>[1], { data, note }: Printer) {

@@ -29,6 +29,11 @@ async function run(): Promise<number> {
         const { keysCommand } = await import("./keys_command.ts");
         await keysCommand(command.keys, command.settings, printer);
       });
+    case "agents":
+      return await forPeople("agents", async (printer) => {
+        const { agentsCommand } = await import("./agents_command.ts");
+        await agentsCommand(command.words, command.settings, printer);
+      });
     case "handlers":
       return await forPeople("handlers", async (printer) => {
         const { handlersCommand } = await import("./handlers_command.ts");

@@ -26,7 +26,7 @@ export function nextSecret(
 ): NextSecret | SecretFault {
   // A secret of another kind of agent is none for this one.
   const before = seen?.kind === wanted.kind ? seen : undefined;
-  const kept: NextSecret = { secret: before?.secret ?? null, previous: "kept" };
+  const kept: NextSecret = before ? { secret: before.secret, previous: "kept" } : NONE;
   if (wanted.secret === undefined) return keepFault(before, wanted) ?? kept;
   if (wanted.secret === null) return NONE;
   const old = before && inTheClear(before, secrets);

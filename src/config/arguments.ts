@@ -4,13 +4,25 @@ import { flagOf, settingOfFlag } from "./names.ts";
 import { nearest } from "./nearest.ts";
 import { SETTING_ROWS, type SettingKey } from "./settings.ts";
 
-export const COMMANDS = ["serve", "migrate", "keys", "handlers", "healthcheck", "help", "version"] as const;
+export const COMMANDS = [
+  "serve",
+  "migrate",
+  "keys",
+  "agents",
+  "handlers",
+  "healthcheck",
+  "help",
+  "version",
+] as const;
+
+/** These take words of their own, which they judge themselves. */
+const WITH_WORDS: readonly (CommandName | undefined)[] = ["agents", "handlers"];
 
 export type CommandName = (typeof COMMANDS)[number];
 
 export interface Arguments {
   command: CommandName;
-  /** What follows `handlers`: judged by the command itself. */
+  /** What follows a command that takes words. */
   words: string[];
   given: Map<SettingKey, Given>;
   problems: string[];
@@ -29,7 +41,7 @@ export function readArguments(argv: readonly string[]): Arguments {
 
   function positional(word: string, index: number) {
     const command = COMMANDS.find((name) => name === word);
-    if (named[0] === "handlers") words.push(word);
+    if (WITH_WORDS.includes(named[0])) words.push(word);
     else if (command) named.push(command);
     // What follows an unknown flag is most likely its value: one complaint is enough.
     else if (index !== strayValueAt) problems.push(unknown("command", word, COMMANDS));

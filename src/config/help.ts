@@ -9,6 +9,8 @@ Usage:
   jobsvc keys create --scopes=… [--name=…] [--user-id=…] [--expires=30d] [settings]
   jobsvc keys list | keys revoke ID [settings]
                                   make, show and withdraw API keys in the database
+  jobsvc agents rotate-secrets [settings]
+                                  encrypt the secrets of agents anew, under the first of the keys
   jobsvc handlers check [settings]
                                   load the handlers, and say which kinds they are or what is wrong with them
   jobsvc handlers init [folder]   make a folder of handlers to begin with, "handlers" unless it is named
@@ -26,7 +28,7 @@ Examples:
 const SOURCES = `Each setting is also an environment variable: --poll-interval-ms is JOBSVC_POLL_INTERVAL_MS.
 DATABASE_URL, PORT and ROLE are read too. A flag wins over the environment.
 Everybody on a machine can see flags: give secrets in the environment, or in files that
-JOBSVC_DATABASE_URL_FILE and JOBSVC_API_KEYS_FILE name.`;
+JOBSVC_DATABASE_URL_FILE, JOBSVC_API_KEYS_FILE and JOBSVC_SECRETS_KEYS_FILE name.`;
 
 const EXIT_CODES =
   "Exit codes: 0 fine, 2 wrong usage, 69 database unavailable, 70 internal error, 78 wrong settings.";

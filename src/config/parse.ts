@@ -11,8 +11,11 @@ import { readValue } from "./values.ts";
 export type Command =
   | { command: "help" | "version" }
   | { command: "keys"; keys: KeysArguments; settings: Settings }
-  | { command: "handlers"; words: string[]; settings: Settings }
-  | { command: Exclude<CommandName, "help" | "version" | "keys" | "handlers">; settings: Settings };
+  | { command: "agents" | "handlers"; words: string[]; settings: Settings }
+  | {
+      command: Exclude<CommandName, "help" | "version" | "keys" | "agents" | "handlers">;
+      settings: Settings;
+    };
 
 /** Everything that is wrong with the command line and the environment, in one message. */
 export class CommandError extends Error {
@@ -44,7 +47,7 @@ export function parseCommand(argv: readonly string[], env: Environment, readFile
   if (misused.length > 0) throw new CommandError([...misused, ...wrong], EXIT_USAGE);
   if (wrong.length > 0) throw new CommandError(wrong, EXIT_CONFIGURATION);
   const { settings } = values;
-  if (command === "handlers") return { command, words: line.words, settings };
+  if (command === "agents" || command === "handlers") return { command, words: line.words, settings };
   if (command !== "keys") return { command, settings };
   return { command, keys: split?.keys ?? { words: [], flags: {} }, settings };
 }

@@ -46,8 +46,7 @@ async function aiAgent(body: NewAiAgent, asked: Asked): Promise<NewAgent> {
   refuse([
     ...textFaults({ name: body.name, model, instructions }),
     ...ownerFaults(body, asked),
-    ...(/[?#]/.test(base_url) ? [fault("/base_url", "must end before a ? or #")] : []),
-    ...(await urlFaults("/base_url", base_url, asked)),
+    ...(await urlFaults("/base_url", base_url, ["?", "#"], asked)),
     ...(budget?.cost !== undefined && !price
       ? [fault("/budget/cost", "can only be counted with a price")]
       : []),
@@ -74,8 +73,7 @@ async function clientAgent(body: NewClientAgent, asked: Asked): Promise<NewAgent
   refuse([
     ...textFaults({ name }),
     ...ownerFaults(body, asked),
-    ...(url.includes("#") ? [fault("/url", "must end before a #")] : []),
-    ...(await urlFaults("/url", url, asked)),
+    ...(await urlFaults("/url", url, ["#"], asked)),
     ...(signing_secret === undefined ? [] : signingFaults(signing_secret)),
   ]);
   return { ...registered(body, asked), kind: "client_agent", config: { url }, secret: signing_secret };
@@ -98,9 +96,17 @@ function textFaults(texts: Record<string, string | undefined>): FieldError[] {
   );
 }
 
-async function urlFaults(pointer: string, url: string, { checkUrl }: Asked): Promise<FieldError[]> {
+async function urlFaults(
+  pointer: string,
+  url: string,
+  unwanted: readonly string[],
+  { checkUrl }: Asked,
+): Promise<FieldError[]> {
   const problem = await checkUrl(url);
-  return problem === undefined ? [] : [fault(pointer, problem)];
+  if (problem !== undefined) return [fault(pointer, problem)];
+  return unwanted.some((sign) => url.includes(sign))
+    ? [fault(pointer, `must end before a ${unwanted.join(" or ")}`)]
+    : [];
 }
 
 /** In the one spelling that every library decodes to the same bytes. */

@@ -18,12 +18,14 @@ export function jobBody(changes: Record<string, unknown> = {}, simulate?: Record
 
 /** One service over HTTP, as a client sees it. */
 export function api(url: string, headers: Record<string, string> = {}) {
-  const post = (path: string, body?: unknown) =>
+  const send = (method: string, path: string, body?: unknown) =>
     fetch(`${url}${path}`, {
-      method: "POST",
+      method,
       headers: { ...headers, ...(body !== undefined && { "content-type": "application/json" }) },
       ...(body !== undefined && { body: typeof body === "string" ? body : JSON.stringify(body) }),
     });
+
+  const post = (path: string, body?: unknown) => send("POST", path, body);
 
   const get = (path: string) => fetch(`${url}${path}`, { headers });
 
@@ -44,6 +46,7 @@ export function api(url: string, headers: Record<string, string> = {}) {
   return {
     get,
     post,
+    put: (path: string, body: unknown) => send("PUT", path, body),
     create,
     job,
     cancel: (id: string) => post(`/api/jobs/${id}/cancel`),
