@@ -41,7 +41,7 @@ export const AGENT_SETTINGS = {
     minItems: 1,
     expects: "ports, separated by commas",
     placeholder: "port,…",
-    description: "Ports at which agents may be called",
+    description: "Ports at which agents may be called; where plain http is let through, 80 as well",
   }),
   outboundAllow: Type.Array(Type.String({ pattern: "^[0-9A-Fa-f:.]+/\\d{1,3}$" }), {
     default: [],

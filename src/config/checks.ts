@@ -10,8 +10,13 @@ export function contradictions(settings: Settings): string[] {
     queues.some((other, at) => at < index && other.name === name),
   );
   if (twice) problems.push(`${flagOf("queues")}: names ${twice.name} twice`);
-  const noNetwork = settings.outboundAllow.filter((network) => !ipaddr.isValidCIDR(network));
+  const noNetwork = settings.outboundAllow.filter((network) => !isNetwork(network));
   if (noNetwork.length > 0)
     problems.push(`${flagOf("outboundAllow")}: no network is called ${noNetwork.join(", ")}`);
   return problems;
+}
+
+/** In full: some read `10.1/16` as 10.1.0.0/16, and others as 10.0.0.1/16. */
+function isNetwork(text: string): boolean {
+  return ipaddr.IPv4.isValidCIDRFourPartDecimal(text) || ipaddr.IPv6.isValidCIDR(text);
 }

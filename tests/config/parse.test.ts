@@ -76,6 +76,15 @@ describe("commands", () => {
     expect(refusal(["handlers", "check", "--port=x"])[0]).toBe(EXIT_CONFIGURATION);
   });
 
+  test("what follows agents belongs to it, too", () => {
+    expect(parse(["agents", "rotate-secrets", "--port=1"])).toMatchObject({
+      command: "agents",
+      words: ["rotate-secrets"],
+      settings: { port: 1 },
+    });
+    expect(refusal(["rotate-secrets"])[0]).toBe(EXIT_USAGE);
+  });
+
   test("an unknown one, or two at once, are usage errors", () => {
     expect(refusal(["migrat"])).toEqual([EXIT_USAGE, "migrat: unknown command, did you mean migrate?"]);
     expect(refusal(["migrate", "serve"])[1]).toContain("one command at a time");
@@ -195,6 +204,19 @@ describe("complaints", () => {
       "JOBSVC_API_KEYS: must be keys of at least 16 printable characters, separated by commas",
     ]);
     for (const problem of error.problems) expect(error.message).toContain(problem);
+  });
+
+  test("name networks that are none", () => {
+    expect(settings(["--outbound-allow=10.1.0.0/16,fd00::/8"]).outboundAllow).toEqual([
+      "10.1.0.0/16",
+      "fd00::/8",
+    ]);
+    for (const network of ["10.1.0.0/33", "999.1.0.0/16", "1::2::3/64", "10.1/16"])
+      expect(refusal([`--outbound-allow=127.0.0.0/8,${network}`])).toEqual([
+        EXIT_CONFIGURATION,
+        `--outbound-allow: no network is called ${network}`,
+      ]);
+    expect(refusal(["--outbound-allow=10.1.0.1"])[0]).toBe(EXIT_CONFIGURATION);
   });
 
   test("guess what a flag was meant to be", () => {
