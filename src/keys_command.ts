@@ -43,7 +43,7 @@ function audit(db: Database, action: Action, { id, name }: KeyRecord) {
 }
 
 async function table(db: Database): Promise<string[]> {
-  const rows = [["ID", "NAME", "SCOPES", "USER", "STATE", "CREATED", "EXPIRES"]];
+  const rows = [["ID", "NAME", "SCOPES", "USER", "TAKES", "STATE", "CREATED", "EXPIRES"]];
   for (let page = await listKeys(db, { limit: PAGE }); page.length > 0; ) {
     rows.push(...page.map(cells));
     page = page.length < PAGE ? [] : await listKeys(db, { limit: PAGE, before: page.at(-1)!.id });
@@ -51,7 +51,16 @@ async function table(db: Database): Promise<string[]> {
   return columns(rows);
 }
 
-function cells({ id, name, scopes, userId, state, createdAt, expiresAt }: KeyRecord): string[] {
+function cells(key: KeyRecord): string[] {
+  const { id, name, scopes, userId, state, createdAt, expiresAt } = key;
   const expires = expiresAt?.toISOString() ?? "never";
-  return [id, sentence(name), scopes.join(","), userId ?? "all", state, createdAt.toISOString(), expires];
+  const whose = userId ?? "all";
+  return [id, sentence(name), scopes.join(","), whose, takes(key), state, createdAt.toISOString(), expires];
+}
+
+/** What its workers may take. */
+function takes({ scopes, queues, kinds }: KeyRecord): string {
+  if (!scopes.some((scope) => scope === "jobs:work" || scope === "admin")) return "nothing";
+  if (kinds === null && queues === null) return "all";
+  return `${kinds?.join(",") ?? "all kinds"} of ${queues?.join(",") ?? "all queues"}`;
 }

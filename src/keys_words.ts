@@ -1,14 +1,22 @@
 import { parseKey } from "./access/key.ts";
+import { type KeyFault, keyFaults } from "./access/key_faults.ts";
 import type { NewKey } from "./access/keys.ts";
 import { isScope, SCOPES } from "./access/scopes.ts";
 import { EXIT_USAGE } from "./config/exit_codes.ts";
 import type { KeysArguments, KeysFlag } from "./config/keys_arguments.ts";
 import { CommandError } from "./config/parse.ts";
+import { NAME_PATTERN } from "./job/job.ts";
 
 export type KeysAction =
   | { action: "create"; key: NewKey }
   | { action: "list" }
   | { action: "revoke"; id: string };
+
+const FLAGS: Record<KeyFault["member"], string> = {
+  userId: "--user-id",
+  queues: "--queues",
+  kinds: "--kinds",
+};
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const DURATION = /^(\d{1,5})([mhd])$/;
@@ -16,6 +24,7 @@ const UNIT_MS = { m: 60_000, h: 3_600_000, d: 86_400_000 };
 /** A day, or a moment with its zone: without one it would be another moment on every machine. */
 const MOMENT = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d))?$/;
 const LONGEST_NAME = 100;
+const NAME = new RegExp(NAME_PATTERN);
 
 /** What `jobsvc keys …` is to do; throws a CommandError that names everything that is wrong. */
 export function readKeysAction({ words, flags }: KeysArguments): KeysAction {
@@ -42,11 +51,13 @@ export function readKeysAction({ words, flags }: KeysArguments): KeysAction {
       problems.push("--scopes: say what the key may do, such as --scopes=jobs:write");
     const name = read("name", `1 to ${LONGEST_NAME} characters`, "unnamed", nameOf);
     const userId = read("user-id", "a UUID", null, (text) => (UUID.test(text) ? text : undefined));
+    const queues = read("queues", "names of queues, separated by commas", null, namesOf);
+    const kinds = read("kinds", "names of kinds, separated by commas", null, namesOf);
     const expires = read("expires", "a time from now (90d, 12h, 30m) or a date", null, expiryOf);
-    if (userId !== null && scopes.includes("admin"))
-      problems.push("--user-id: a key with the scope admin cannot be bound");
+    const key: NewKey = { name, scopes, userId, takes: { queues, kinds }, expires };
+    for (const { member, detail } of keyFaults(key)) problems.push(`${FLAGS[member]}: ${detail}`);
     if (more.length > 0) problems.push("keys create: takes flags only");
-    return { action: "create", key: { name, scopes, userId, expires } };
+    return { action: "create", key };
   }
 
   function revoke(): KeysAction {
@@ -74,6 +85,11 @@ export function readKeysAction({ words, flags }: KeysArguments): KeysAction {
 function scopesOf(text: string) {
   const scopes = text.split(",").map((scope) => scope.trim());
   return scopes.every(isScope) ? [...new Set(scopes)] : undefined;
+}
+
+function namesOf(text: string): string[] | undefined {
+  const names = text.split(",").map((name) => name.trim());
+  return names.every((name) => NAME.test(name)) ? [...new Set(names)] : undefined;
 }
 
 function nameOf(text: string): string | undefined {

@@ -173,6 +173,7 @@ export function processFor(parts: RoleParts): Process {
       callsPerMinute: {
         enqueue: settings.enqueuePerMinute,
         read: settings.readPerMinute,
+        work: settings.workPerMinute,
         manage: settings.managePerMinute,
       },
     });

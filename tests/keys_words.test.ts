@@ -38,6 +38,7 @@ describe("create", () => {
         name: "the shop",
         scopes: ["jobs:write", "jobs:read"],
         userId: USER,
+        takes: { queues: null, kinds: null },
         expires: { inMs: 30 * 24 * 3_600_000 },
       },
     });
@@ -46,8 +47,32 @@ describe("create", () => {
   test("with as little as possible", () => {
     expect(read(["create"], { scopes: "admin" })).toEqual({
       action: "create",
-      key: { name: "unnamed", scopes: ["admin"], userId: null, expires: null },
+      key: {
+        name: "unnamed",
+        scopes: ["admin"],
+        userId: null,
+        takes: { queues: null, kinds: null },
+        expires: null,
+      },
     });
+  });
+
+  test("limited to queues and kinds", () => {
+    const flags = { scopes: "jobs:work,jobs:write", queues: "mail, post,mail", kinds: "letter" };
+    expect(read(["create"], flags)).toMatchObject({
+      key: { takes: { queues: ["mail", "post"], kinds: ["letter"] } },
+    });
+    expect(problems(["create"], { ...flags, queues: "mail,", kinds: "a b" })).toEqual([
+      "--queues: must be names of queues, separated by commas",
+      "--kinds: must be names of kinds, separated by commas",
+    ]);
+  });
+
+  test.each(["jobs:read", "admin", "jobs:work,admin"])("limits mean nothing for %s", (scopes) => {
+    expect(problems(["create"], { scopes, queues: "mail", kinds: "letter" })).toEqual([
+      "--queues: is for a key with the scope jobs:work, and without admin",
+      "--kinds: is for a key with the scope jobs:work, and without admin",
+    ]);
   });
 
   test.each([
@@ -89,10 +114,13 @@ describe("create", () => {
     ]);
   });
 
-  test("what it may do has to be said, and an admin cannot be bound", () => {
+  test("what it may do has to be said, and who takes or manages everybody's jobs cannot be bound", () => {
     expect(problems(["create"])).toEqual(["--scopes: say what the key may do, such as --scopes=jobs:write"]);
     expect(problems(["create"], { scopes: "admin", "user-id": USER })).toEqual([
-      "--user-id: a key with the scope admin cannot be bound",
+      "--user-id: cannot bind a key with the scope admin",
+    ]);
+    expect(problems(["create"], { scopes: "jobs:work", "user-id": USER })).toEqual([
+      "--user-id: cannot bind a key with the scope jobs:work",
     ]);
   });
 });

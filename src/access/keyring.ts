@@ -1,6 +1,6 @@
 import { hashOf, isSameHash, parseKey } from "./key.ts";
-import type { LookUp } from "./lookup.ts";
-import { ANYBODY, type Principal } from "./principal.ts";
+import type { LookUp, StoredKey } from "./lookup.ts";
+import { ANYBODY, type Principal, TAKES_EVERYTHING } from "./principal.ts";
 import { ALL_SCOPES } from "./scopes.ts";
 
 export interface KeyringParts {
@@ -40,7 +40,7 @@ export function keyring({ settingsKeys, lookUp, openWithoutKeys }: KeyringParts)
     if (ofSettings.length > 0 && parsed === undefined) return undefined;
     const { key, keyed } = await lookUp(parsed?.id ?? null);
     const fits = isSameHash(hashOf(parsed?.secret ?? ""), key?.hash ?? NO_HASH);
-    if (key && fits) return { keyId: key.id, owner: key.id, userId: key.userId, scopes: new Set(key.scopes) };
+    if (key && fits) return principalOf(key);
     return !keyed && ofSettings.length === 0 && openWithoutKeys ? ANYBODY : undefined;
   }
 
@@ -61,7 +61,11 @@ export function keyring({ settingsKeys, lookUp, openWithoutKeys }: KeyringParts)
   };
 }
 
+function principalOf({ id, userId, scopes, queues, kinds }: StoredKey): Principal {
+  return { keyId: id, owner: id, userId, scopes: new Set(scopes), takes: { queues, kinds } };
+}
+
 function settingsPrincipal(key: string): Principal {
   const owner = `settings:${hashOf(key).slice(0, OWNER_DIGITS)}`;
-  return { keyId: null, owner, userId: null, scopes: ALL_SCOPES };
+  return { keyId: null, owner, userId: null, scopes: ALL_SCOPES, takes: TAKES_EVERYTHING };
 }

@@ -1,5 +1,6 @@
 import type { Database, Sql } from "../db/connect.ts";
 import { hashOf, keyText, newKey } from "./key.ts";
+import { TAKES_EVERYTHING, type TakeLimits } from "./principal.ts";
 import type { Scope } from "./scopes.ts";
 
 export interface NewKey {
@@ -7,12 +8,14 @@ export interface NewKey {
   scopes: readonly Scope[];
   /** Bound to this user; null for everybody's jobs. */
   userId: string | null;
+  /** For pull workers: from where it takes. Everywhere when left out. */
+  takes?: TakeLimits;
   /** A moment, or a time from now by the clock of the database; null for never. */
   expires: { at: Date } | { inMs: number } | null;
 }
 
 /** What may be told of a key: everything but what opens. */
-export interface KeyRecord {
+export interface KeyRecord extends TakeLimits {
   id: string;
   name: string;
   scopes: Scope[];
@@ -33,21 +36,21 @@ export interface CreatedKey {
 export const isLive = (sql: Sql) => sql`revoked_at is null and (expires_at is null or expires_at > now())`;
 
 const record = (sql: Sql) => sql`
-  id, name, to_json(scopes) as scopes, user_id as "userId", created_at as "createdAt", expires_at as "expiresAt",
-  revoked_at as "revokedAt",
+  id, name, to_json(scopes) as scopes, user_id as "userId", to_json(queues) as queues, to_json(kinds) as kinds,
+  created_at as "createdAt", expires_at as "expiresAt", revoked_at as "revokedAt",
   case when revoked_at is not null then 'revoked' when expires_at <= now() then 'expired' else 'live' end as state`;
 
 /** Undefined when it would have expired before it was made. */
 export async function createKey(db: Database, wanted: NewKey): Promise<CreatedKey | undefined> {
   const key = newKey();
-  const { expires } = wanted;
+  const { expires, takes = TAKES_EVERYTHING } = wanted;
   const at = expires !== null && "at" in expires ? expires.at.toISOString() : null;
   const inMs = expires !== null && "inMs" in expires ? expires.inMs : null;
   const [made] = await db.run(
     (sql) => sql<KeyRecord[]>`
-    insert into jobsvc.api_keys as known (id, name, hash, scopes, user_id, expires_at)
+    insert into jobsvc.api_keys as known (id, name, hash, scopes, user_id, queues, kinds, expires_at)
     select ${key.id}, ${wanted.name}, ${hashOf(key.secret)}, ${[...wanted.scopes]}::text[], ${wanted.userId},
-      expires_at
+      ${takes.queues && [...takes.queues]}::text[], ${takes.kinds && [...takes.kinds]}::text[], expires_at
     from coalesce(${at}::timestamptz, now() + ${inMs}::float8 * interval '1 millisecond') as expires_at
     where expires_at is null or expires_at > now()
     on conflict (id) do update set name = excluded.name where known.hash = excluded.hash

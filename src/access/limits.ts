@@ -1,5 +1,5 @@
 /** Calls are counted by what they ask for: a reader who is too eager can still cancel. */
-export const QUOTAS = ["enqueue", "read", "manage"] as const;
+export const QUOTAS = ["enqueue", "read", "work", "manage"] as const;
 
 export type Quota = (typeof QUOTAS)[number];
 

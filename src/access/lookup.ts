@@ -1,9 +1,10 @@
 import type { Database } from "../db/connect.ts";
 import { grouped } from "../db/grouped.ts";
 import { isLive } from "./keys.ts";
+import type { TakeLimits } from "./principal.ts";
 import type { Scope } from "./scopes.ts";
 
-export interface StoredKey {
+export interface StoredKey extends TakeLimits {
   id: string;
   hash: string;
   scopes: Scope[];
@@ -47,7 +48,9 @@ async function read(db: Database, ids: readonly string[]): Promise<Answer> {
     select
       exists (select from jobsvc.api_keys) as keyed,
       (
-        select coalesce(json_agg(json_build_object('id', id, 'hash', hash, 'scopes', scopes, 'userId', user_id)), '[]')
+        select coalesce(json_agg(json_build_object(
+          'id', id, 'hash', hash, 'scopes', scopes, 'userId', user_id, 'queues', queues, 'kinds', kinds
+        )), '[]')
         from jobsvc.api_keys
         where id = any (${[...ids]}::uuid[]) and ${isLive(sql)}
       ) as keys`,

@@ -6,7 +6,8 @@ const INTRODUCTION = `jobsvc runs background jobs: one executable on plain Postg
 Usage:
   jobsvc [serve] [settings]       run the service
   jobsvc migrate [settings]       bring the database's schema up to date, and exit
-  jobsvc keys create --scopes=… [--name=…] [--user-id=…] [--expires=30d] [settings]
+  jobsvc keys create --scopes=… [--name=…] [--user-id=…] [--expires=30d]
+      [--queues=a,b] [--kinds=x,y] [settings]
   jobsvc keys list | keys revoke ID [settings]
                                   make, show and withdraw API keys in the database
   jobsvc agents rotate-secrets [settings]

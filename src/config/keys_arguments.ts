@@ -7,7 +7,11 @@ export interface KeysArguments {
   flags: Partial<Record<KeysFlag, string>>;
 }
 
-export const KEYS_FLAGS = ["scopes", "name", "user-id", "expires"] as const;
+/**
+ * Here `--queues` are those of the key, not the setting of that name: this command works on no queue. They stand behind
+ * the word `keys`, so there is no telling them apart wrongly.
+ */
+export const KEYS_FLAGS = ["scopes", "name", "user-id", "queues", "kinds", "expires"] as const;
 
 export type KeysFlag = (typeof KEYS_FLAGS)[number];
 

@@ -67,6 +67,11 @@ export const SETTINGS = {
     default: 60_000,
     description: "Calls a minute that read, for each key and node; 0 for no limit",
   }),
+  workPerMinute: callsPerMinute({
+    default: 120_000,
+    description:
+      "Calls a minute by which workers over HTTP take, tell of and end jobs, likewise; 0 for no limit",
+  }),
   managePerMinute: callsPerMinute({
     default: 6_000,
     description: "Calls a minute that manage jobs, queues or keys, for each key and node; 0 for no limit",

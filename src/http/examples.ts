@@ -66,6 +66,8 @@ const KEY = {
   name: "the shop",
   scopes: ["jobs:write", "jobs:read"],
   user_id: null,
+  queues: null,
+  kinds: null,
   state: "live",
   created_at: "2026-03-02T09:00:00.000Z",
   expires_at: null,

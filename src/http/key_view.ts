@@ -1,13 +1,18 @@
 import { type Static, Type } from "@sinclair/typebox";
 import type { KeyRecord } from "../access/keys.ts";
 import { SCOPES } from "../access/scopes.ts";
-import { answered, instant, nullable, uuid, word } from "./schemas.ts";
+import { answered, instant, name, nullable, uuid, word } from "./schemas.ts";
 
 const KEY = {
   id: uuid("Also the part of the key between its two underscores, without hyphens."),
   name: Type.String(),
   scopes: Type.Array(word(SCOPES), { description: "What it may do." }),
   user_id: nullable(uuid(), "The one user whose jobs it sees and touches; null for all."),
+  queues: nullable(
+    Type.Array(name("A queue.")),
+    "With `jobs:work`: the queues from which it takes; null for all.",
+  ),
+  kinds: nullable(Type.Array(name("A kind.")), "With `jobs:work`: the kinds that it takes; null for all."),
   state: word(["live", "expired", "revoked"], "Only a live key opens anything."),
   created_at: instant(),
   expires_at: nullable(instant(), "Null when it does not expire."),
@@ -35,6 +40,8 @@ export function keyView(key: KeyRecord): Static<typeof ApiKeyView> {
     name: key.name,
     scopes: key.scopes,
     user_id: key.userId,
+    queues: key.queues && [...key.queues],
+    kinds: key.kinds && [...key.kinds],
     state: key.state,
     created_at: key.createdAt.toISOString(),
     expires_at: key.expiresAt?.toISOString() ?? null,

@@ -6,7 +6,7 @@ import { Problem } from "./problem.ts";
 const QUOTA_OF: Record<Scope, Quota> = {
   "jobs:write": "enqueue",
   "jobs:read": "read",
-  "jobs:work": "enqueue",
+  "jobs:work": "work",
   "jobs:manage": "manage",
   "agents:manage": "manage",
   admin: "manage",

@@ -1,14 +1,18 @@
 import { Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
+import { keyFaults } from "../access/key_faults.ts";
 import type { NewKey } from "../access/keys.ts";
 import { SCOPES } from "../access/scopes.ts";
 import { fieldErrors, invalid } from "./field_errors.ts";
 import { instantFaults } from "./instant.ts";
 import type { JsonBody } from "./request_body.ts";
-import { INSTANT_PATTERN, nullable, uuid, word } from "./schemas.ts";
+import { INSTANT_PATTERN, name, nullable, uuid, word } from "./schemas.ts";
 import { isStorable, NOT_STORABLE } from "./storable.ts";
 
 export const MAX_KEY_BYTES = 8 * 1024;
+
+/** Of queues or kinds: a key is limited to what one team works on. */
+const MOST_NAMES = 50;
 
 export const NewKeyBody = Type.Object(
   {
@@ -20,7 +24,22 @@ export const NewKeyBody = Type.Object(
       description: "What the key may do. `admin` includes the others.",
     }),
     user_id: Type.Optional(
-      nullable(uuid(), "The one user whose jobs it is to see and touch. Not together with `admin`."),
+      nullable(
+        uuid(),
+        "The one user whose jobs it is to see and touch. Not together with `admin` or `jobs:work`.",
+      ),
+    ),
+    queues: Type.Optional(
+      nullable(
+        Type.Array(name("A queue."), { minItems: 1, maxItems: MOST_NAMES, uniqueItems: true }),
+        "The only queues from which its workers take. Only with `jobs:work`.",
+      ),
+    ),
+    kinds: Type.Optional(
+      nullable(
+        Type.Array(name("A kind."), { minItems: 1, maxItems: MOST_NAMES, uniqueItems: true }),
+        "The only kinds of jobs that its workers take. Only with `jobs:work`.",
+      ),
     ),
     expires_at: Type.Optional(
       nullable(
@@ -42,15 +61,16 @@ const schema = TypeCompiler.Compile(NewKeyBody);
 /** Makes a key of a request's body, or throws the problem that names every field that is wrong. */
 export function readNewKey({ value }: JsonBody): NewKey {
   if (!schema.Check(value)) throw invalid(fieldErrors(schema.Errors(value)));
-  const { name, scopes, user_id, expires_at } = value;
+  const { name, scopes, user_id = null, queues = null, kinds = null, expires_at = null } = value;
+  const expires = expires_at === null ? null : { at: new Date(expires_at) };
+  const key: NewKey = { name, scopes, userId: user_id, takes: { queues, kinds }, expires };
   const faults = [
     ...(isStorable(name) ? [] : [{ pointer: "/name", detail: NOT_STORABLE }]),
-    ...instantFaults(expires_at ?? null, "/expires_at"),
-    // It could make itself another key, without the bond.
-    ...(user_id && scopes.includes("admin")
-      ? [{ pointer: "/user_id", detail: "cannot bind a key with the scope admin" }]
-      : []),
+    ...instantFaults(expires_at, "/expires_at"),
+    ...keyFaults(key).map(({ member, detail }) => ({ pointer: POINTERS[member], detail })),
   ];
   if (faults.length > 0) throw invalid(faults);
-  return { name, scopes, userId: user_id ?? null, expires: expires_at ? { at: new Date(expires_at) } : null };
+  return key;
 }
+
+const POINTERS = { userId: "/user_id", queues: "/queues", kinds: "/kinds" } as const;

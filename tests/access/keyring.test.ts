@@ -2,13 +2,20 @@ import { describe, expect, test } from "bun:test";
 import { hashOf, keyText, newKey } from "../../src/access/key.ts";
 import { type KeyringParts, keyring } from "../../src/access/keyring.ts";
 import type { StoredKey } from "../../src/access/lookup.ts";
-import { ANYBODY } from "../../src/access/principal.ts";
+import { ANYBODY, TAKES_EVERYTHING } from "../../src/access/principal.ts";
 import { ALL_SCOPES } from "../../src/access/scopes.ts";
 
 const SETTINGS_KEYS = ["key-one-0123456789", "key-two-9876543210"];
 const USER = "123e4567-e89b-12d3-a456-426614174000";
 const key = newKey();
-const stored: StoredKey = { id: key.id, hash: hashOf(key.secret), scopes: ["jobs:read"], userId: USER };
+const stored: StoredKey = {
+  id: key.id,
+  hash: hashOf(key.secret),
+  scopes: ["jobs:read"],
+  userId: USER,
+  queues: ["mail"],
+  kinds: null,
+};
 
 /** A database that holds these keys, and remembers what it was asked. */
 function ringWith(keys: StoredKey[], changes: Partial<KeyringParts> = {}) {
@@ -30,7 +37,12 @@ describe("keys of the settings", () => {
     const { ring, asked } = ringWith([stored], { settingsKeys: SETTINGS_KEYS });
     const principals = await Promise.all(SETTINGS_KEYS.map((one) => ring.identify(one)));
     for (const principal of principals)
-      expect(principal).toMatchObject({ keyId: null, userId: null, scopes: ALL_SCOPES });
+      expect(principal).toMatchObject({
+        keyId: null,
+        userId: null,
+        scopes: ALL_SCOPES,
+        takes: TAKES_EVERYTHING,
+      });
     expect(asked).toEqual([]);
   });
 
@@ -55,7 +67,7 @@ describe("keys of the settings", () => {
 });
 
 describe("a key of the database", () => {
-  test("opens with its scopes, for its user", async () => {
+  test("opens with its scopes and limits, for its user", async () => {
     const { ring } = ringWith([stored]);
     const scopes = new Set(["jobs:read"]);
     expect(await ring.identify(keyText(key))).toEqual({
@@ -63,6 +75,7 @@ describe("a key of the database", () => {
       owner: key.id,
       userId: USER,
       scopes,
+      takes: { queues: ["mail"], kinds: null },
     } as never);
   });
 

@@ -29,12 +29,15 @@ describe("creating", () => {
       name: "the shop",
       scopes: ["jobs:write", "jobs:read"],
       userId: USER,
+      takes: { queues: ["mail", "odd{}"], kinds: null },
     });
     expect(record).toEqual({
       id: parseKey(text)!.id,
       name: "the shop",
       scopes: ["jobs:write", "jobs:read"],
       userId: USER,
+      queues: ["mail", "odd{}"],
+      kinds: null,
       state: "live",
       createdAt: expect.any(Date),
       expiresAt: null,

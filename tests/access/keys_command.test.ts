@@ -53,6 +53,8 @@ test("a key made on the command line closes the running services, opens them, an
 test("the list shows everything but what opens", async () => {
   const { key, id } = await created("--scopes=jobs:read,jobs:write", "--name=a\u001b[31m\nb");
   const second = await created("--scopes=admin", "--expires=2099-01-01");
+  const worker = await created("--scopes=jobs:work", "--queues=mail,post", "--kinds=letter");
+  const half = await created("--scopes=jobs:work", "--kinds=letter");
   await keys(["revoke", id]);
   const { code, stdout, stderr } = await keys(["list"]);
   expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
@@ -61,10 +63,12 @@ test("the list shows everything but what opens", async () => {
     .split("\n")
     .map((line) => line.split(/ {2,}/));
   const created_at = expect.stringMatching(/^\d{4}-.*Z$/);
-  expect(head).toEqual(["ID", "NAME", "SCOPES", "USER", "STATE", "CREATED", "EXPIRES"]);
+  expect(head).toEqual(["ID", "NAME", "SCOPES", "USER", "TAKES", "STATE", "CREATED", "EXPIRES"]);
   expect(rows).toEqual([
-    [second.id, "unnamed", "admin", "all", "live", created_at, "2099-01-01T00:00:00.000Z"],
-    [id, "a[31m b", "jobs:read,jobs:write", "all", "revoked", created_at, "never"],
+    [half.id, "unnamed", "jobs:work", "all", "letter of all queues", "live", created_at, "never"],
+    [worker.id, "unnamed", "jobs:work", "all", "letter of mail,post", "live", created_at, "never"],
+    [second.id, "unnamed", "admin", "all", "all", "live", created_at, "2099-01-01T00:00:00.000Z"],
+    [id, "a[31m b", "jobs:read,jobs:write", "all", "nothing", "revoked", created_at, "never"],
   ]);
   for (const secret of [key, second.key]) expect(stdout).not.toContain(parseKey(secret)!.secret);
 });

@@ -6,7 +6,7 @@ const SECOND = 1_000;
 
 function bucket(changes: Partial<CallsPerMinute> = {}) {
   const clock = { ms: 5_000_000.123 };
-  const counting = limits({ enqueue: 3, read: 600, manage: 7, ...changes }, () => clock.ms);
+  const counting = limits({ enqueue: 3, read: 600, work: 100, manage: 7, ...changes }, () => clock.ms);
   const call = (owner = "a", quota: keyof CallsPerMinute = "enqueue") => {
     const { accepted, remaining, resetS } = counting.count(owner, quota)!;
     return [accepted, remaining, resetS];

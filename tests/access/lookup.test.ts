@@ -18,6 +18,7 @@ async function created() {
     name: "",
     scopes: ["jobs:read", "jobs:write"],
     userId: USER,
+    takes: { queues: null, kinds: ["letter"] },
     expires: null,
   });
   return key!;
@@ -55,6 +56,8 @@ test("finds a live key with what it opens", async () => {
       hash: hashOf(parseKey(text)!.secret),
       scopes: ["jobs:read", "jobs:write"],
       userId: USER,
+      queues: null,
+      kinds: ["letter"],
     },
   });
 });

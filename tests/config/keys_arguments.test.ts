@@ -22,6 +22,14 @@ test("the words and flags of keys are its own, all others are settings", () => {
   });
 });
 
+test("the queues of a key are no queues to work on", () => {
+  const command = parse("keys create --scopes=jobs:work --queues=mail,post --kinds letter");
+  const flags = { scopes: "jobs:work", queues: "mail,post", kinds: "letter" };
+  expect(command).toMatchObject({ command: "keys", keys: { flags } });
+  expect(command).not.toHaveProperty("settings.queues");
+  expect(parse("--queues=mail:3", {})).toMatchObject({ settings: { queues: [{ name: "mail", slots: 3 }] } });
+});
+
 test("settings may stand before it, and come from the environment too", () => {
   const env = { DATABASE_URL: "postgres://ada@db/jobs" };
   expect(parse("--log-level debug keys revoke x", env)).toMatchObject({

@@ -17,6 +17,7 @@ test("without flags and variables, everything runs on loopback with the document
       apiKeys: [],
       enqueuePerMinute: 60_000,
       readPerMinute: 60_000,
+      workPerMinute: 120_000,
       managePerMinute: 6_000,
       handlers: [],
       watch: false,

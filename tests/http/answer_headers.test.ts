@@ -18,7 +18,7 @@ const EVERYWHERE = [
 ];
 
 const db = await testDatabase();
-const { app } = keyedApp(db, { callsPerMinute: { enqueue: 20, read: 1_000, manage: 1_000 } });
+const { app } = keyedApp(db, { callsPerMinute: { enqueue: 20, read: 1_000, work: 1_000, manage: 1_000 } });
 
 type Document = Record<string, Record<string, { responses: Record<string, { headers?: object }> }>>;
 

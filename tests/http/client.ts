@@ -36,7 +36,7 @@ export function testAccess(changes: Partial<AccessParts> = {}) {
     db: { ...UNTOUCHED, run: async () => [{ keyed: false, keys: [] }] as never },
     settingsKeys: [],
     openWithoutKeys: true,
-    callsPerMinute: { enqueue: 0, read: 0, manage: 0 },
+    callsPerMinute: { enqueue: 0, read: 0, work: 0, manage: 0 },
     ...changes,
   });
 }

@@ -21,7 +21,7 @@ export function keyedApp(db: Database, changes: Partial<AccessParts> = {}, parts
       db,
       settingsKeys: [],
       openWithoutKeys: true,
-      callsPerMinute: { enqueue: 0, read: 0, manage: 0 },
+      callsPerMinute: { enqueue: 0, read: 0, work: 0, manage: 0 },
       ...changes,
     }),
     ...parts,

@@ -49,6 +49,8 @@ describe("the life of a key", () => {
       name: "the shop",
       scopes: ["admin"],
       user_id: null,
+      queues: null,
+      kinds: null,
       state: "live",
       created_at: expect.any(String),
       expires_at: null,
@@ -108,6 +110,14 @@ describe("the life of a key", () => {
     expect(await both()).toEqual([401, 200]);
   });
 
+  test("a limited key tells its limits, and an unlimited one that it has none", async () => {
+    const limits = { queues: ["mail"], kinds: ["letter", "card"] };
+    expect(await made({ scopes: ["jobs:work", "jobs:write"], ...limits })).toMatchObject(limits);
+    const none = { queues: null, kinds: null };
+    const { headers } = await newKey(db);
+    expect(await made({ scopes: ["jobs:work"], ...none }, headers)).toMatchObject(none);
+  });
+
   test("a bound key works for its user", async () => {
     const admin = await made({});
     const { key, user_id } = await made({ scopes: ["jobs:write"], user_id: OWNER }, bearer(admin.key));
@@ -132,6 +142,11 @@ describe("what cannot be made:", () => {
     ["scopes as a text", { ...ok, scopes: "admin" }, ["/scopes"]],
     ["a user that is none", { ...ok, user_id: "ada" }, ["/user_id"]],
     ["a bound admin", { ...ok, scopes: ["admin"], user_id: OWNER }, ["/user_id"]],
+    ["a bound worker", { ...ok, scopes: ["jobs:work"], user_id: OWNER }, ["/user_id"]],
+    ["limits of who takes nothing", { ...ok, queues: ["mail"], kinds: ["letter"] }, ["/kinds", "/queues"]],
+    ["limits of an admin", { ...ok, scopes: ["admin", "jobs:work"], kinds: ["letter"] }, ["/kinds"]],
+    ["no queue at all", { ...ok, scopes: ["jobs:work"], queues: [] }, ["/queues"]],
+    ["a kind that is no name", { ...ok, scopes: ["jobs:work"], kinds: ["a b"] }, ["/kinds"]],
     ["an end in the past", { ...ok, expires_at: past }, ["/expires_at"]],
     ["an end that is no time", { ...ok, expires_at: "tomorrow" }, ["/expires_at"]],
     ["a day that does not exist", { ...ok, expires_at: "2030-02-30T00:00:00Z" }, ["/expires_at"]],

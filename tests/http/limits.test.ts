@@ -6,7 +6,7 @@ import { create, JSON_TYPE, problemOf, request, SEED_REQUEST, SOME_ID } from "./
 import { bearer, type Headers, keyedApp, newKey } from "./keyed.ts";
 
 const db = await testDatabase();
-const PER_MINUTE = { enqueue: 3, read: 4, manage: 2 };
+const PER_MINUTE = { enqueue: 3, read: 4, work: 5, manage: 2 };
 
 let clock = 0;
 let app: AnyElysia;
