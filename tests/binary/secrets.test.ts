@@ -1,4 +1,5 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
+import { AI_AGENT_BODY, CLIENT_AGENT_BODY, signingSecret } from "../support/agents.ts";
 import { api, jobBody } from "../support/api.ts";
 import { program } from "../support/binary.ts";
 import { testDatabase } from "../support/database.ts";
@@ -15,6 +16,11 @@ const PASSWORD = decodeURIComponent(new URL(proxy.url).password);
 
 const KEY = "key-of-the-first-client";
 const WRONG_KEY = "key-of-somebody-else";
+
+const SECRETS_KEY = Buffer.alloc(32, "canary").toString("base64");
+const MODEL_KEY = "sk-canary-of-a-model";
+const SIGNING_SECRET = signingSecret("q");
+const SECRETS = [PASSWORD, KEY, "another-key-of-ours", WRONG_KEY, SECRETS_KEY, MODEL_KEY, SIGNING_SECRET];
 
 describe("a service that others can reach", () => {
   test("does not start without a key", async () => {
@@ -45,7 +51,7 @@ describe("whatever happens", () => {
   test("the log is one JSON object a line, and holds neither keys nor the password", async () => {
     const service = await jobsvc.start(
       ["--port=0", "--log-level=debug", "--poll-interval-ms=50", "--worker-ttl-ms=1000"],
-      { env: { ...env, JOBSVC_API_KEYS: `${KEY},another-key-of-ours` } },
+      { env: { ...env, JOBSVC_API_KEYS: `${KEY},another-key-of-ours`, JOBSVC_SECRETS_KEYS: SECRETS_KEY } },
     );
     const client = api(service.url, { authorization: `Bearer ${KEY}` });
     const stranger = api(service.url, { authorization: `Bearer ${WRONG_KEY}` });
@@ -53,6 +59,16 @@ describe("whatever happens", () => {
     await stranger.post("/api/jobs/create", jobBody());
     await client.get(`/api/jobs/x?key=${KEY}`);
     await client.post("/api/jobs/create", { password: PASSWORD });
+    const [model, shop] = [
+      "/api/agents/456e7890-e89b-12d3-a456-426614174001",
+      `/api/agents/${crypto.randomUUID()}`,
+    ];
+    expect((await client.put(model, { ...AI_AGENT_BODY, api_key: MODEL_KEY })).status).toBe(201);
+    expect((await client.put(shop, { ...CLIENT_AGENT_BODY, signing_secret: SIGNING_SECRET })).status).toBe(
+      201,
+    );
+    expect((await client.put(model, { ...AI_AGENT_BODY, api_key: `${MODEL_KEY}\r\n` })).status).toBe(422);
+    await client.reached(await client.create(jobBody({ max_retries: 0, timeout_ms: 5_000 })), "failed"); // nobody is at that address
 
     proxy.cut();
     await Promise.all([
@@ -74,7 +90,6 @@ describe("whatever happens", () => {
         msg: expect.any(String),
       });
     const everything = service.stdout() + service.stderr();
-    for (const secret of [PASSWORD, encodeURIComponent(PASSWORD), KEY, "another-key-of-ours", WRONG_KEY])
-      expect(everything).not.toContain(secret);
+    for (const secret of [...SECRETS, encodeURIComponent(PASSWORD)]) expect(everything).not.toContain(secret);
   });
 });
