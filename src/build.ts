@@ -29,7 +29,10 @@ if (import.meta.main) {
   await Bun.write(types, await declare());
   await compile({
     main: join(import.meta.dir, "main.ts"),
-    threads: [join(import.meta.dir, "worker", "heartbeat_thread.ts")],
+    threads: [
+      join(import.meta.dir, "worker", "heartbeat_thread.ts"),
+      join(import.meta.dir, "watched_thread.ts"),
+    ],
     assets: [types, ...(archive ? [archive] : [])],
     ...(values.target && { target: values.target as Bun.Build.CompileTarget }),
     outfile: values.outfile,
@@ -106,6 +109,9 @@ export async function compile({ main, threads, assets, target, outfile }: Execut
       // in its bunfig.toml would run in our process.
       autoloadDotenv: false,
       autoloadBunfig: false,
+      // Handlers may import packages, and paths of their own, as they can when run from source. Neither file runs code.
+      autoloadPackageJson: true,
+      autoloadTsconfig: true,
     },
   });
   // An executable that is running cannot be written to, but its name can be given to another file.

@@ -6,6 +6,7 @@ import { type Command, CommandError, parseCommand } from "./config/parse.ts";
 import type { Settings } from "./config/settings.ts";
 import { stopSignal } from "./lifecycle/signals.ts";
 import type { Printer } from "./printer.ts";
+import { endWithParent, hasty, WATCHED_BY } from "./watched.ts";
 
 // Before anything else: as process 1 a signal without a handler is ignored by the kernel.
 const stopping = stopSignal();
@@ -39,9 +40,12 @@ async function run(): Promise<number> {
         const { handlersCommand } = await import("./handlers_command.ts");
         await handlersCommand(command.words, command.settings, printer);
       });
-    case "migrate":
     case "serve":
-      return await withLog(command.command, command.settings);
+      return command.settings.watch
+        ? await watchHandlers(command.settings)
+        : await withLog("serve", command.settings);
+    case "migrate":
+      return await withLog("migrate", command.settings);
   }
 }
 
@@ -81,6 +85,21 @@ async function forPeople(name: string, command: (printer: Printer) => Promise<vo
   }
 }
 
+/** In development: the same command line without the wish to watch, in a process of its own. */
+async function watchHandlers({ handlers }: Settings): Promise<number> {
+  const { watch } = await import("./watch.ts");
+  const program = Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, process.argv[1]!];
+  const others = process.argv.slice(2).filter((word) => !/^--watch(=|$)/.test(word));
+  const command = [...program, ...others, "--no-watch"];
+  return await watch({
+    folders: handlers,
+    command,
+    env: process.env,
+    stopSignal: stopping,
+    say: console.error,
+  });
+}
+
 async function withLog(command: "migrate" | "serve", settings: Settings): Promise<number> {
   const { createLog } = await import("./observability/log.ts");
   const { exitCodeOf, migrateOnly, serve } = await import("./serve.ts");
@@ -104,8 +123,16 @@ async function withLog(command: "migrate" | "serve", settings: Settings): Promis
   try {
     if (command === "migrate") await migrateOnly(settings, log.emit);
     else {
+      const watchedBy = process.env[WATCHED_BY];
+      if (watchedBy) endWithParent(Number(watchedBy));
       const onRunning = (running: Parameters<typeof banner>[0]) => console.error(banner(running));
-      await serve({ settings, emit: log.emit, version, stopSignal: stopping, onRunning });
+      await serve({
+        settings: watchedBy ? hasty(settings) : settings,
+        emit: log.emit,
+        version,
+        stopSignal: stopping,
+        onRunning,
+      });
     }
     return EXIT_OK;
   } catch (error) {

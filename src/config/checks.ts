@@ -13,6 +13,8 @@ export function contradictions(settings: Settings): string[] {
   const noNetwork = settings.outboundAllow.filter((network) => !isNetwork(network));
   if (noNetwork.length > 0)
     problems.push(`${flagOf("outboundAllow")}: no network is called ${noNetwork.join(", ")}`);
+  if (settings.watch && settings.handlers.length === 0)
+    problems.push(`${flagOf("watch")}: needs ${flagOf("handlers")}, the folders to watch`);
   return problems;
 }
 

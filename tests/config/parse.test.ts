@@ -149,6 +149,10 @@ describe("values", () => {
     ])
       expect(refusal([`--queues=${wrong}`])[1]).toStartWith("--queues: must be name:slots");
     expect(refusal(["--queues=a:1,b:1,a:2"])[1]).toBe("--queues: names a twice");
+    expect(refusal(["--watch"])).toEqual([
+      EXIT_CONFIGURATION,
+      "--watch: needs --handlers, the folders to watch",
+    ]);
   });
 
   test("keys are separated by commas or, in a file, by lines", () => {

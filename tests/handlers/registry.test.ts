@@ -63,6 +63,10 @@ describe("the check of a payload", () => {
     expect(pointers(payload)).toContain(pointer);
   });
 
+  test("says of each place one thing", () => {
+    expect(checkPayload("mail", {})).toEqual([{ pointer: "/to", detail: "Expected required property" }]);
+  });
+
   test("names the first twenty of a thousand mistakes", () => {
     expect(pointers({ to: Array.from({ length: 1_000 }, () => 0) })).toHaveLength(20);
   });
