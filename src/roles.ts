@@ -18,6 +18,7 @@ import { pruner } from "./maintenance/pruner.ts";
 import { rescuer } from "./maintenance/rescuer.ts";
 import { tallier } from "./maintenance/tallier.ts";
 import { maintenance } from "./maintenance/task.ts";
+import { timekeeper } from "./maintenance/timekeeper.ts";
 import type { Emit } from "./observability/events.ts";
 import { both } from "./observability/listeners.ts";
 import { createMetrics } from "./observability/metrics.ts";
@@ -93,7 +94,9 @@ export function processFor(parts: RoleParts): Process {
   const state = readiness(db, running);
   const watching = eventStreams({ db, emit });
   const guard = keys();
-  const jobs = works ? [jobWorker(), sweeping(), pruning(), tallying()] : [];
+  // Everywhere, and not only beside a worker: where all workers come over HTTP, there is none.
+  const upkeep = [sweeping(), timekeeping(), pruning(), tallying()];
+  const jobs = works ? [jobWorker(), ...upkeep] : upkeep;
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
@@ -128,6 +131,10 @@ export function processFor(parts: RoleParts): Process {
   function sweeping(): Service {
     const { workerTtlMs, maxLosses } = settings;
     return maintenance(rescuer({ db, emit, workerTtlMs, maxLosses }), emit);
+  }
+
+  function timekeeping(): Service {
+    return maintenance(timekeeper({ db, emit, retryOf: (kind) => kinds.find(kind)?.retry }), emit);
   }
 
   function pruning(): Service {

@@ -16,6 +16,9 @@ export type RetryPolicy =
  */
 export type RetryDecision = (failures: number, error: unknown, random: number) => number | false;
 
+/** What a kind says of its retries; undefined for one that says nothing, or is not known here. */
+export type RetryOf = (kind: string) => RetryPolicy | RetryDecision | undefined;
+
 export const DEFAULT_RETRY_POLICY: RetryPolicy = { type: "exponential" };
 
 const FIRST_RETRY_DELAY_MS = 1_000;

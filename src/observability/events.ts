@@ -15,6 +15,11 @@ export interface Events {
   "job.retrying": JobFields & { outcome: Outcome; ms: number; retry_in_ms: number; error?: string };
   /** Somebody else has ended the attempt while it ran: it was cancelled, its lease was lost, or whoever does the work told. */
   "job.broken_off": JobFields & { outcome: Outcome; ms: number };
+  /** A worker over HTTP took it from this process, and reported to it how it ended; that may be two processes. */
+  "job.taken": JobFields & { waited_ms: number };
+  "job.reported": JobFields & { outcome: Outcome; ms: number; retry_in_ms?: number; error?: string };
+  /** Its time was over, and nobody had ended it. */
+  "job.timed_out": JobFields & { ms: number; retry_in_ms?: number };
   /** The ending came too late: the attempt had been ended by somebody else, and the handler's work is dropped. */
   "job.ending_lost": JobFields & { outcome: Outcome };
   /** The kind's own retry function threw, or answered what is no time: the curve has decided instead. */

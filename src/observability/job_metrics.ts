@@ -27,7 +27,7 @@ class Lane {
   constructor(readonly labels: LaneLabels) {}
 }
 
-/** What the worker of this process does. */
+/** What the worker of this process does, and workers over HTTP with its help. */
 export function jobMetrics(registry: Registry, { kinds, queues }: Works): Listeners {
   const known = lanes((labels) => new Lane(labels));
   const inUse = new Map(queues.map(({ name }) => [name, 0]));
@@ -71,7 +71,11 @@ export function jobMetrics(registry: Registry, { kinds, queues }: Works): Listen
     });
   }
 
-  counter("jobsvc_jobs_started_total", "Attempts that this process started.", (lane) => lane.started);
+  counter(
+    "jobsvc_jobs_started_total",
+    "Attempts that this process started, or handed to a worker over HTTP.",
+    (lane) => lane.started,
+  );
   counterByOutcome(
     "jobsvc_jobs_ended_total",
     "Attempts that ended in this process, those among them whose ending came too late included.",
@@ -114,26 +118,35 @@ export function jobMetrics(registry: Registry, { kinds, queues }: Works): Listen
     inUse.set(queue, (inUse.get(queue) ?? 0) + more);
   }
 
-  function end({ kind, queue, outcome, ms }: Events["job.ended"]) {
+  function begin({ kind, queue, waited_ms }: Events["job.taken"]) {
+    const lane = known.of(kind, queue);
+    lane.started++;
+    lane.wait.add(waited_ms / 1_000);
+  }
+
+  function over({ kind, queue, outcome, ms, retry_in_ms }: Events["job.reported"]) {
     const lane = known.of(kind, queue);
     count(lane.ended, outcome);
     lane.run.add(ms / 1_000);
-    use(queue, -1);
+    if (retry_in_ms !== undefined) count(lane.retried, outcome);
+  }
+
+  function end(fields: Events["job.reported"]) {
+    over(fields);
+    use(fields.queue, -1);
   }
 
   return {
-    "job.started"({ kind, queue, waited_ms }) {
-      const lane = known.of(kind, queue);
-      lane.started++;
-      lane.wait.add(waited_ms / 1_000);
-      use(queue, 1);
+    "job.started"(fields) {
+      begin(fields);
+      use(fields.queue, 1);
     },
+    "job.taken": begin,
+    "job.reported": over,
+    "job.timed_out": (fields) => over({ ...fields, outcome: "failed" }),
     "job.ended": end,
     "job.broken_off": end,
-    "job.retrying"(fields) {
-      end(fields);
-      count(known.of(fields.kind, fields.queue).retried, fields.outcome);
-    },
+    "job.retrying": end,
     "job.ending_lost": ({ kind, queue }) => void known.of(kind, queue).lost++,
   };
 }

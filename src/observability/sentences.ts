@@ -14,6 +14,9 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   "job.ended": [ending, (job) => `${job.kind} ${job.outcome} after ${ms(job.ms)}`],
   "job.retrying": [ending, (job) => `${job.kind} ${job.outcome}, next attempt in ${ms(job.retry_in_ms)}`],
   "job.broken_off": [ending, (job) => `${job.kind} was ended as ${job.outcome} after ${ms(job.ms)}`],
+  "job.taken": ["info", (job) => `${job.kind} was taken over HTTP, attempt ${job.attempt}`],
+  "job.reported": [ending, (job) => `${job.kind} ${job.outcome} after ${ms(job.ms)}, says its worker`],
+  "job.timed_out": ["warn", (job) => `${job.kind} had not ended after ${ms(job.ms)}: its time was over`],
   "job.ending_lost": [
     "warn",
     (job) => `${job.kind} ended too late: somebody else had ended attempt ${job.attempt}`,

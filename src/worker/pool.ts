@@ -3,10 +3,10 @@ import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
+import { marks } from "../queue/marks.ts";
 import { takeJobs } from "../queue/take.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
-import { marks } from "./marks.ts";
 import { releasedEnding } from "./run.ts";
 import { type Held, runInSlot, type SlotParts } from "./slot.ts";
 

@@ -56,6 +56,28 @@ describe("what the worker does", () => {
     expect(seriesOf(all, "jobsvc_worker_slots_in_use")).toEqual({ '{queue="default"}': 1 });
   });
 
+  test("is counted with what workers over HTTP do, which takes no slot of this process", async () => {
+    const { emit, scrape } = measured();
+    emit("job.taken", { ...JOB, waited_ms: 20 });
+    emit("job.taken", { ...JOB, waited_ms: 20 });
+    emit("job.reported", { ...JOB, outcome: "completed", ms: 400 });
+    emit("job.reported", { ...JOB, outcome: "failed", ms: 400, retry_in_ms: 1_000 });
+    emit("job.timed_out", { ...JOB, ms: 5_000, retry_in_ms: 1_000 });
+    emit("job.timed_out", { ...JOB, ms: 5_000 });
+    const all = await scrape();
+    expect(seriesOf(all, "jobsvc_jobs_started_total")).toEqual({ [LANE]: 2 });
+    expect(seriesOf(all, "jobsvc_job_wait_seconds_count")).toEqual({ [LANE]: 2 });
+    expect(seriesOf(all, "jobsvc_jobs_ended_total")).toEqual({
+      '{kind="ai_agent",outcome="completed",queue="default"}': 1,
+      '{kind="ai_agent",outcome="failed",queue="default"}': 3,
+    });
+    expect(seriesOf(all, "jobsvc_jobs_retried_total")).toEqual({
+      '{kind="ai_agent",outcome="failed",queue="default"}': 2,
+    });
+    expect(seriesOf(all, "jobsvc_job_run_seconds_count")).toEqual({ [LANE]: 4 });
+    expect(seriesOf(all, "jobsvc_worker_slots_in_use")).toEqual({ '{queue="default"}': 0 });
+  });
+
   test("begins at zero, so that the first loss is a difference", async () => {
     const all = await measured().scrape();
     for (const name of ["jobsvc_jobs_started_total", "jobsvc_lost_endings_total"])

@@ -1,5 +1,5 @@
 import type { Database } from "../db/connect.ts";
-import { type Lane, readLanes } from "../queue/lanes.ts";
+import { type Lane, readLanes } from "./lanes.ts";
 
 export interface MarksParts {
   db: Database;

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Database } from "../../src/db/connect.ts";
-import { marks } from "../../src/worker/marks.ts";
+import { marks } from "../../src/queue/marks.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew, registered, take } from "../support/factory.ts";
 import { clear, databaseNow, ids } from "../support/facts.ts";
