@@ -39,7 +39,7 @@ export async function program(): Promise<Program> {
 }
 
 /** The executable at the top of the repository, made anew when a source is younger. */
-async function executable(): Promise<string> {
+export async function executable(): Promise<string> {
   const builtMs = statSync(EXECUTABLE, { throwIfNoEntry: false })?.mtimeMs ?? 0;
   const inputs = await Array.fromAsync(
     new Bun.Glob("{src,drizzle}/**/*").scan({ cwd: ROOT, absolute: true }),

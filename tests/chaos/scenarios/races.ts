@@ -1,0 +1,86 @@
+import { rescueJobs } from "../../../src/queue/rescue.ts";
+import type { Scenario } from "../scenario.ts";
+import type { World } from "../world.ts";
+
+const DELAY_MS = 200;
+/** The receiver's answer has to travel to the worker, and its ending to the database: about so long. */
+const TRAVEL_MS = 8;
+const WIDTH_MS = 50;
+
+const cancels = (world: World) => world.amount(1_000, 150);
+
+/** Jobs are cancelled in the moment in which they finish: they are one or the other, and the answer was right. */
+export const cancelRace: Scenario = {
+  name: "cancel-race",
+  fault: "jobs cancelled while they finish",
+  dose: (world) => `${cancels(world)} jobs`,
+  async run(world) {
+    const answers = new Map<string, number>();
+    const cancelling: Promise<unknown>[] = [];
+    const [api] = world.fleet.living("api");
+    world.receiver.behave(({ jobId, label }) => {
+      world.endsAs(label, ["completed", "cancelled"]);
+      cancelling.push(
+        aboutWhenItEnds(world).then(async () => {
+          const { status } = await fetch(`${api!.url}/api/jobs/${jobId}/cancel`, { method: "POST" });
+          answers.set(jobId, status);
+        }),
+      );
+      return { delayMs: DELAY_MS };
+    });
+    await world.client.submitMany(cancels(world));
+    await world.settle();
+    await Promise.all(cancelling);
+    await world.settle();
+    let cancelled = 0;
+    for (const { id, state } of (await world.books()).jobs) {
+      const answer = answers.get(id);
+      if (answer === 200) cancelled++;
+      // What was cancelled already is cancelled also for the one who comes second; nobody does here.
+      const right = answer === 200 ? "cancelled" : answer === 409 ? "completed" : undefined;
+      if (state !== right)
+        world.find("I6", `a cancel was answered ${answer}, and the job is ${state} (${id})`);
+    }
+    world.note(`${cancelled} cancelled in time`);
+  },
+};
+
+const lapses = (world: World) => world.amount(2_000, 150);
+
+/** The lease ends in the moment in which the handler does: the attempt was lost, or it is completed, and never both. */
+export const leaseRace: Scenario = {
+  name: "lease-race",
+  fault: "leases that end while their jobs finish",
+  dose: (world) => `${lapses(world)} jobs`,
+  world: { worker: { args: ["--max-losses=100"] } },
+  async run(world) {
+    const lapsing: Promise<unknown>[] = [];
+    world.receiver.behave(({ jobId, attempt }) => {
+      if (attempt > 1) return undefined;
+      lapsing.push(aboutWhenItEnds(world).then(() => lapse(world, jobId)));
+      return { delayMs: DELAY_MS };
+    });
+    await world.client.submitMany(lapses(world));
+    await Promise.all(lapsing);
+    await world.settle();
+    const lost = await world.postgres.ask((sql) => sql`select from jobsvc.attempts where outcome = 'lost'`);
+    world.note(`${lost.length} lost`);
+  },
+};
+
+function aboutWhenItEnds(world: World): Promise<void> {
+  return world.wait(DELAY_MS + TRAVEL_MS + (world.dice.next() - 0.5) * 2 * WIDTH_MS);
+}
+
+/** What a beat does to a lease that its process no longer knows, and what every node does then. */
+async function lapse(world: World, jobId: string) {
+  await world.postgres.ask(async (sql) => {
+    await sql`update jobsvc.leases set worker_id = null where ${jobId} = any (job_ids)`;
+    const db = {
+      run: async <Rows>(statement: (to: typeof sql) => PromiseLike<Rows>) => await statement(sql),
+      listen: async () => {},
+      close: async () => {},
+    };
+    await rescueJobs(db, { maxLosses: 100, limit: 200 });
+  });
+}

@@ -1,0 +1,43 @@
+import { until } from "../../support/until.ts";
+import type { Scenario } from "../scenario.ts";
+import type { World } from "../world.ts";
+
+const rounds = (world: World) => world.amount(3);
+const jobs = (world: World) => world.amount(60, 12);
+
+/** So long is the worker stopped: the others have long taken its jobs. */
+const asleepMs = (world: World) => world.ttlMs * 2.7;
+
+/**
+ * A worker is stopped while it waits for the receiver, whose answers arrive in its sleep. When it wakes up it has results
+ * in its hands of attempts that were lost long ago: none of them may count.
+ */
+export const zombie: Scenario = {
+  name: "zombie",
+  fault: "SIGSTOP of a worker past its lease, then SIGCONT",
+  dose: (world) => `${rounds(world)} times, ${jobs(world)} jobs, ${(asleepMs(world) / 1_000).toFixed(1)} s`,
+  world: { workers: 2, apis: 1 },
+  async run(world) {
+    for (let round = 0; round < rounds(world); round++) {
+      // Answers come while the victim sleeps. The second runs, by its heirs, are quick.
+      world.receiver.behave(({ attempt }) => ({ delayMs: attempt === 1 ? 2_000 : 20 }));
+      await world.client.submitMany(jobs(world));
+      const victim = await busiest(world);
+      victim.signal("SIGSTOP");
+      await world.wait(asleepMs(world));
+      victim.signal("SIGCONT");
+      await world.settle();
+    }
+    world.healed();
+  },
+};
+
+/** The worker for which most calls are under way. */
+async function busiest(world: World) {
+  return await until("calls that are under way", () => {
+    const open = world.receiver.calls.filter(({ answeredMs }) => answeredMs === undefined);
+    const callsOf = (pid: number) => open.filter(({ worker }) => worker === pid).length;
+    const [most] = world.fleet.living("worker").toSorted((a, b) => callsOf(b.pid) - callsOf(a.pid));
+    return open.length > 0 && most;
+  });
+}
