@@ -15,6 +15,7 @@ import { pointer } from "./pointer.ts";
 import { type FieldError, Problem } from "./problem.ts";
 import { JSON_TYPE, type JsonBody, mediaType, parseJson, readText } from "./request_body.ts";
 import { answered, IDEMPOTENCY_HEADER, ProblemBody, problems, uuid } from "./schemas.ts";
+import { TRACEPARENT_HEADER, traced } from "./traced.ts";
 
 export interface BatchParts {
   db: Database;
@@ -54,7 +55,7 @@ export function batchRoutes({ db, inserter, kinds }: BatchParts) {
         const text = await readText(request, MAX_BATCH_BYTES, [JSON_TYPE, NDJSON_TYPE]);
         const bodies = mediaType(request.headers) === NDJSON_TYPE ? lines(text) : elements(text);
         const jobs = await readJobs(bodies, kinds, principal);
-        const { jobIds, replayed } = await once({ request, text, principal, jobs });
+        const { jobIds, replayed } = await once({ request, text, principal, jobs: traced(jobs, request) });
         set.status = 201;
         if (replayed) set.headers["idempotency-replayed"] = "true";
         return { job_ids: jobIds };
@@ -69,7 +70,7 @@ export function batchRoutes({ db, inserter, kinds }: BatchParts) {
           "x-body-type": NDJSON_TYPE,
           summary: "Create many jobs",
           description: "All or none. The pointers of an error begin with the place of the job, from 0.",
-          parameters: [IDEMPOTENCY_HEADER],
+          parameters: [IDEMPOTENCY_HEADER, TRACEPARENT_HEADER],
         },
       },
     );

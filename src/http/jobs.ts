@@ -23,6 +23,7 @@ import {
   problems,
   uuid,
 } from "./schemas.ts";
+import { TRACEPARENT_HEADER, traced } from "./traced.ts";
 import { readWait, type Wait, WaitQuery } from "./wait.ts";
 import type { Waiter } from "./waiter.ts";
 
@@ -55,7 +56,12 @@ export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
     const job = readNewJob(body, kinds);
     const faults = boundFaults(principal, job.userId);
     if (faults.length > 0) throw invalid(faults);
-    const { jobIds, replayed } = await once({ request, text: body.text, principal, jobs: [job] });
+    const { jobIds, replayed } = await once({
+      request,
+      text: body.text,
+      principal,
+      jobs: traced([job], request),
+    });
     const [id] = jobIds as [string];
     set.status = 201;
     set.headers.location = `/api/jobs/${id}`;
@@ -85,7 +91,7 @@ export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
           operationId: "createJob",
           summary: "Create a job",
           description: "Answers once the job is committed. It then runs at least once.",
-          parameters: [IDEMPOTENCY_HEADER],
+          parameters: [IDEMPOTENCY_HEADER, TRACEPARENT_HEADER],
         },
       })
       .post(
@@ -106,7 +112,12 @@ export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
             operationId: "createJobAndWait",
             summary: "Create a job and read it",
             description: "Like createJob, but answers the job; on wish only after it has ended.",
-            parameters: [IDEMPOTENCY_HEADER, PREFER_HEADER, ...queryParameters(WaitQuery)],
+            parameters: [
+              IDEMPOTENCY_HEADER,
+              TRACEPARENT_HEADER,
+              PREFER_HEADER,
+              ...queryParameters(WaitQuery),
+            ],
           },
         },
       )

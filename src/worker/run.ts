@@ -3,6 +3,7 @@ import type { Registry } from "../handlers/registry.ts";
 import type { TakenJob } from "../job/job.ts";
 import { type Ending, MAX_RESULT_BYTES } from "../job/outcome.ts";
 import { RawJson } from "../job/raw_json.ts";
+import { readTraceparent } from "../job/traceparent.ts";
 import { readUsage, type Usage } from "../job/usage.ts";
 import { PayloadError, ResultError, TimeoutError, type Verdict, verdictOn } from "../job/verdict.ts";
 import type { Breaker } from "./breaker.ts";
@@ -84,18 +85,8 @@ async function callHandler(
   const payload = JSON.parse(job.payload);
   const [problem] = registry.checkPayload(job.kind, payload);
   if (problem) throw new PayloadError(`payload${problem.pointer}: ${problem.detail}`);
-  const {
-    id,
-    kind,
-    queue,
-    userId,
-    resourceId,
-    maxAttempts,
-    payload: payloadText,
-    leaseId,
-    traceparent,
-    attempt,
-  } = job;
+  const { id, kind, queue, userId, resourceId, maxAttempts, payload: payloadText, leaseId, attempt } = job;
+  const traceparent = readTraceparent(job.traceparent);
   const { progress, log, emit } = reporter;
   return await definition.run(payload, {
     job: { id, kind, queue, userId, resourceId, maxAttempts, payloadText, leaseId, traceparent },

@@ -8,6 +8,8 @@ import { obedient, stubborn } from "../support/handlers.ts";
 import { SILENT } from "../support/reporter.ts";
 import { type RunOptions, run, taken } from "../support/run.ts";
 
+/** W3C trace context. */
+const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const FAR_MS = 60_000;
 
 describe("a time limit", () => {
@@ -152,7 +154,7 @@ describe("an interruption", () => {
 describe("a handler", () => {
   test("gets the payload, what it may know of the job, and the number of the try", async () => {
     const seen: [unknown, Pick<JobContext, "attempt" | "job">][] = [];
-    const standing = { attempt: 4, maxAttempts: 6, timeoutMs: 5_000, traceparent: "00-1-2-01" };
+    const standing = { attempt: 4, maxAttempts: 6, timeoutMs: 5_000, traceparent: TRACEPARENT };
     const job = taken({ payload: '{"task" :1e400}', ...standing });
     await run((payload, { attempt, job }) => void seen.push([payload, { attempt, job }]), { job });
     const { id, kind, queue, userId, resourceId, maxAttempts, leaseId, payload, traceparent } = job;
