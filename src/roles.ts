@@ -177,6 +177,7 @@ export function processFor(parts: RoleParts): Process {
       db,
       settingsKeys: settings.apiKeys,
       openWithoutKeys: isLoopback(settings.host),
+      tokens: parts.tokens,
       callsPerMinute: {
         enqueue: settings.enqueuePerMinute,
         read: settings.readPerMinute,

@@ -30,7 +30,7 @@ export function clientAgent(parts: ClientAgentParts) {
       const token = parts.callbackToken(context.job, context.attempt);
       try {
         const answer = await call(agent, token, context, parts);
-        if (willCallBack(answer)) return await callBack(answer, context);
+        if (willCallBack(answer)) return await callBack(answer, context.signal);
         return await resultOf(answer, [token]);
       } catch (error) {
         throw outboundFailure(error);
@@ -73,10 +73,12 @@ function willCallBack({ status, headers }: Response): boolean {
   return status === ACCEPTED && headers.has("location");
 }
 
-/** Waits for the end of the attempt, which comes from outside: the client tells it to any process of the service. */
-async function callBack({ body }: Response, { signal, log }: JobContext): Promise<never> {
+/**
+ * Waits for the end of the attempt, which comes from outside: the client tells it to any process of the service. Nothing
+ * is told from here, for what the client tells is numbered by the database, and two cannot number one story.
+ */
+async function callBack({ body }: Response, signal: AbortSignal): Promise<never> {
   await body?.cancel();
-  log("the agent has taken the job, and will call back");
   const { promise, reject } = Promise.withResolvers<never>();
   signal.addEventListener("abort", () => reject(signal.reason), { once: true });
   signal.throwIfAborted();

@@ -6,6 +6,7 @@ import { auditRoutes } from "./audit.ts";
 import { auth, refuseUnscoped } from "./auth.ts";
 import { batchRoutes } from "./batch.ts";
 import { bulkRoutes } from "./bulk.ts";
+import { callbackAuth } from "./callback_auth.ts";
 import { errors } from "./errors.ts";
 import { type EventParts, eventRoutes } from "./events.ts";
 import { exchange } from "./exchange.ts";
@@ -40,13 +41,13 @@ export function createApp(parts: AppParts) {
     .use(swaggerRoutes())
     .get("/openapi.json", () => document, { detail: { hide: true } });
   refuseUnscoped(routes.routes);
-  return surrounded(routes, parts.emit, auth(parts.access));
+  return surrounded(routes, parts);
 }
 
 /** The probes and the metrics alone, for a process that only works. */
 export function createProbeApp(parts: ProbeParts) {
   const routes = new Elysia({ normalize: false }).use(healthRoutes(parts)).use(metricsRoutes(parts));
-  return surrounded(routes, parts.emit, auth(parts.access));
+  return surrounded(routes, parts);
 }
 
 function resources(parts: AppParts) {
@@ -68,7 +69,7 @@ function resources(parts: AppParts) {
 }
 
 /** Hooks come before the routes: Elysia gives a route only those that it already has. */
-function surrounded(routes: AnyElysia, emit: Emit, guard: AnyElysia): AnyElysia {
+function surrounded(routes: AnyElysia, { emit, access }: Pick<AppParts, "emit" | "access">): AnyElysia {
   const table = routeTable(routes.routes);
   return new Elysia({
     // Unknown fields are refused; Elysia would drop them in silence.
@@ -78,6 +79,7 @@ function surrounded(routes: AnyElysia, emit: Emit, guard: AnyElysia): AnyElysia 
   })
     .use(exchange(emit, table))
     .use(errors(emit, table))
-    .use(guard)
+    .use(auth(access))
+    .use(callbackAuth(access))
     .use(routes);
 }

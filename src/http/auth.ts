@@ -3,6 +3,9 @@ import type { Access } from "../access/access.ts";
 import type { Limits } from "../access/limits.ts";
 import { ANYBODY, type Principal } from "../access/principal.ts";
 import { allows, type Scope } from "../access/scopes.ts";
+import { checksOf } from "./before_handle.ts";
+import { isByToken, isCallback } from "./callback_auth.ts";
+import { addressOf, bearerOf, type Credential, refuseWhoGuesses, unauthorized } from "./credentials.ts";
 import { pathOf } from "./exchange.ts";
 import { countCall } from "./limits.ts";
 import { refuseOtherSites } from "./own_machine.ts";
@@ -12,8 +15,7 @@ import { Problem } from "./problem.ts";
 const OPEN_API_PATH = "/api/health";
 /** Stands where scrapers look for it, and tells of everybody's jobs. */
 const METRICS_PATH = "/metrics";
-/** All who call from where no address is known count as one. */
-const NO_ADDRESS = "";
+const KEY: Credential = { name: "API key", wanted: "send an API key as Authorization: Bearer <key>" };
 
 interface Caller {
   principal: Principal;
@@ -27,13 +29,14 @@ const callers = new WeakMap<Request, Caller>();
 /** Guards everything below `/api`, and the metrics. Runs before a route is looked for, so a stranger learns nothing of a body or a route. */
 export function auth({ keyring, badKeys, limits }: Access) {
   return new Elysia({ name: "auth" }).onRequest(async ({ request, server }) => {
-    if (!isGuarded(pathOf(request))) return;
-    const key = bearer(request.headers.get("authorization"));
-    const address = server?.requestIP(request)?.address ?? NO_ADDRESS;
-    if (key !== undefined && !keyring.hasOpened(key)) refuseWhoGuesses(badKeys.refusedFor(address));
+    const path = pathOf(request);
+    if (!isGuarded(path) || isCallback(path)) return;
+    const key = bearerOf(request);
+    const address = addressOf(request, server);
+    if (key !== undefined && !keyring.hasOpened(key)) refuseWhoGuesses(badKeys.refusedFor(address), KEY);
     const principal = await keyring.identify(key);
     if (principal === undefined && key !== undefined) badKeys.count(address);
-    if (principal === undefined) throw unauthorized(key);
+    if (principal === undefined) throw unauthorized(key, KEY);
     if (principal === ANYBODY) refuseOtherSites(request);
     callers.set(request, { principal, limits, identify: () => keyring.identify(key) });
   });
@@ -71,15 +74,13 @@ export function needs(scope: Scope): Needs {
 }
 
 /** The scope that a route's `needs` names. */
-export function scopeOf({ hooks }: Pick<InternalRoute, "hooks">): Scope | undefined {
-  const checks: unknown[] = [hooks.beforeHandle].flat();
-  const found = checks.map((check) => (isContainer(check) ? check.fn : check)).find(isNeeds);
-  return found?.scope;
+export function scopeOf(route: Pick<InternalRoute, "hooks">): Scope | undefined {
+  return checksOf(route).find(isNeeds)?.scope;
 }
 
 /** Before the first request: a route that was added without a decision on who may call it must not be served. */
 export function refuseUnscoped(routes: readonly InternalRoute[]): void {
-  const open = routes.filter((route) => isGuarded(route.path) && scopeOf(route) === undefined);
+  const open = routes.filter((route) => isGuarded(route.path) && !hasGuard(route));
   if (open.length === 0) return;
   const names = open.map(({ method, path }) => `${method} ${path}`).join(", ");
   throw new Error(`these routes name no scope: ${names}`);
@@ -92,9 +93,9 @@ export function isGuarded(path: string): boolean {
   );
 }
 
-/** The router wraps the hooks that it is given. */
-function isContainer(check: unknown): check is { fn: unknown } {
-  return typeof check === "object" && check !== null && "fn" in check;
+/** A scope, or a token where tokens are looked at. */
+function hasGuard(route: InternalRoute): boolean {
+  return isCallback(route.path) ? isByToken(route) : scopeOf(route) !== undefined;
 }
 
 function isNeeds(check: unknown): check is Needs {
@@ -105,27 +106,4 @@ function callerOf(request: Request): Caller {
   const caller = callers.get(request);
   if (caller === undefined) throw new Error("a route that nobody guards asks who is calling");
   return caller;
-}
-
-/** From the header alone: a key in an address would end in logs and histories. */
-function bearer(header: string | null): string | undefined {
-  return header?.match(/^bearer +(\S+)$/i)?.[1];
-}
-
-function refuseWhoGuesses(seconds: number) {
-  if (seconds === 0) return;
-  throw new Problem("too_many_requests", "too many API keys from here were not valid", {
-    headers: { "retry-after": String(seconds) },
-  });
-}
-
-/** One answer to all keys that open nothing: whether one ever did is nobody's business. */
-function unauthorized(key: string | undefined): Problem {
-  const [detail, reason] =
-    key === undefined
-      ? ["send an API key as Authorization: Bearer <key>", ""]
-      : ["this API key is not valid", ', error="invalid_token"'];
-  return new Problem("unauthorized", detail, {
-    headers: { "www-authenticate": `Bearer realm="jobsvc"${reason}` },
-  });
 }

@@ -137,22 +137,21 @@ describe("a client that will call back", () => {
   test("is waited for until somebody ends the attempt, and its address is not called", async () => {
     server.when("promise", accepted);
     const controller = new AbortController();
-    const said = Promise.withResolvers<string>();
-    const log = (message: string) => said.resolve(message);
-    const running = attempt("promise", { context: { signal: controller.signal, log } });
-    expect(await said.promise).toBe("the agent has taken the job, and will call back");
-    await server.calls("promise")[0]!.closed;
+    const running = attempt("promise", { context: { signal: controller.signal } });
+    await (await server.called("promise")).closed;
     expect(await Promise.race([running, Bun.sleep(20).then(() => "waits")])).toBe("waits");
     controller.abort("completed");
     await expect(running).rejects.toBe("completed");
     expect(server.calls("promise")).toHaveLength(1);
   });
 
-  test("is not waited for when the attempt has ended already", async () => {
-    server.when("too late", accepted);
+  test("is not waited for when it has called back before it answered", async () => {
     const controller = new AbortController();
-    const log = () => controller.abort("cancelled");
-    const running = attempt("too late", { context: { signal: controller.signal, log } });
-    await expect(running).rejects.toBe("cancelled");
+    server.when("too late", (socket, call) => {
+      controller.abort("completed");
+      return accepted(socket, call);
+    });
+    const running = attempt("too late", { context: { signal: controller.signal } });
+    await expect(running).rejects.toBe("completed");
   });
 });

@@ -7,7 +7,7 @@ import { type AppParts, createApp } from "../../src/http/app.ts";
 import { eventStreams } from "../../src/http/event_streams.ts";
 import { ProblemBody } from "../../src/http/schemas.ts";
 import type { NewJob } from "../../src/job/job.ts";
-import { TEST_SECRETS } from "../support/agents.ts";
+import { TEST_SECRETS, TEST_TOKENS } from "../support/agents.ts";
 import { NO_KINDS } from "../support/kinds.ts";
 
 /** The request of the README, word for word. */
@@ -37,6 +37,7 @@ export function testAccess(changes: Partial<AccessParts> = {}) {
     settingsKeys: [],
     openWithoutKeys: true,
     callsPerMinute: { enqueue: 0, read: 0, work: 0, manage: 0 },
+    tokens: TEST_TOKENS,
     ...changes,
   });
 }

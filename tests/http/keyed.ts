@@ -4,6 +4,7 @@ import type { Database } from "../../src/db/connect.ts";
 import type { AppParts } from "../../src/http/app.ts";
 import { eventStreams } from "../../src/http/event_streams.ts";
 import { inserter } from "../../src/queue/inserter.ts";
+import { TEST_TOKENS } from "../support/agents.ts";
 import { testApp } from "./client.ts";
 
 export type Headers = Record<string, string>;
@@ -22,6 +23,7 @@ export function keyedApp(db: Database, changes: Partial<AccessParts> = {}, parts
       settingsKeys: [],
       openWithoutKeys: true,
       callsPerMinute: { enqueue: 0, read: 0, work: 0, manage: 0 },
+      tokens: TEST_TOKENS,
       ...changes,
     }),
     ...parts,

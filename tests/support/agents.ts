@@ -1,3 +1,4 @@
+import { callbackTokens } from "../../src/access/callback_tokens.ts";
 import type { NewAgent } from "../../src/agents/put.ts";
 import { secrets } from "../../src/agents/secrets.ts";
 
@@ -5,6 +6,7 @@ import { secrets } from "../../src/agents/secrets.ts";
 export const secretsKey = (letter: string) => Buffer.alloc(32, letter).toString("base64");
 
 export const TEST_SECRETS = secrets([secretsKey("k")]);
+export const TEST_TOKENS = callbackTokens([secretsKey("k")]);
 
 export const signingSecret = (letter: string, bytes = 32) =>
   `whsec_${Buffer.alloc(bytes, letter).toString("base64")}`;
