@@ -6,6 +6,7 @@ import { clientAgent } from "./handlers/client_agent.ts";
 import type { JobDefinition } from "./handlers/define.ts";
 import type { Usage } from "./job/usage.ts";
 import type { GuardedFetch } from "./outbound/guarded_fetch.ts";
+import type { OutboundRules } from "./outbound/rules.ts";
 
 export interface AgentKindsParts {
   settings: Settings;
@@ -27,4 +28,9 @@ export function agentKinds({ settings, usedBefore, tokens, ...calls }: AgentKind
       callbackUrl: settings.publicUrl && `${settings.publicUrl.replace(/\/$/, "")}/api/callbacks`,
     }),
   ];
+}
+
+/** Where agents may be, as the settings say. */
+export function outboundRules({ outboundHttp, outboundPorts, outboundAllow }: Settings): OutboundRules {
+  return { http: outboundHttp, ports: outboundPorts, allow: outboundAllow };
 }

@@ -2,7 +2,7 @@ import { hostname } from "node:os";
 import { type Access, access } from "./access/access.ts";
 import type { CallbackTokens } from "./access/callback_tokens.ts";
 import { isLoopback } from "./access/loopback.ts";
-import { agentKinds } from "./agent_kinds.ts";
+import { agentKinds, outboundRules } from "./agent_kinds.ts";
 import { agentFinder } from "./agents/find.ts";
 import type { Secrets } from "./agents/secrets.ts";
 import type { Settings } from "./config/settings.ts";
@@ -23,7 +23,6 @@ import type { Emit } from "./observability/events.ts";
 import { both } from "./observability/listeners.ts";
 import { createMetrics } from "./observability/metrics.ts";
 import { guardedFetch } from "./outbound/guarded_fetch.ts";
-import type { OutboundRules } from "./outbound/rules.ts";
 import { urlProblem } from "./outbound/target.ts";
 import { announcer } from "./queue/announce.ts";
 import { inserter } from "./queue/inserter.ts";
@@ -60,11 +59,7 @@ export function processFor(parts: RoleParts): Process {
     connections: settings.databaseConnections,
     prepare: settings.databasePrepare,
   });
-  const outbound: OutboundRules = {
-    http: settings.outboundHttp,
-    ports: settings.outboundPorts,
-    allow: settings.outboundAllow,
-  };
+  const outbound = outboundRules(settings);
   const kinds = registry([
     ...agentKinds({
       settings,
