@@ -63,6 +63,14 @@ describe("a new folder", () => {
   });
 });
 
+test("the README's handler is one, and compiles", async () => {
+  const readme = await readFile(join(import.meta.dir, "../../README.md"), "utf8");
+  const text = readme.match(/```ts\n(\/\/ handlers\/letter\.ts\n[\s\S]*?)```/)![1]!;
+  const [letter] = await loadHandlers([await folderWith({ "letter.ts": text })]);
+  expect(letter!.definition).toMatchObject({ kind: "letter", queue: "mail", maxAttempts: 4 });
+  expect(await complaints(text)).toBe("");
+});
+
 describe("an editor", () => {
   test("knows the type of a payload by its schema, and everything that a handler is given", async () => {
     const text = `
