@@ -33,7 +33,25 @@ export interface Reports extends Service {
 export function reports(parts: LineBufferParts): Reports {
   const buffer = lineBuffer(parts);
 
+  /** Most attempts tell nothing: what keeps count of an attempt is made at the first thing that it tells. */
   function open(job: TakenJob): Report {
+    let telling: Report | undefined;
+    function report(): Report {
+      telling ??= openNow(job);
+      return telling;
+    }
+    return {
+      progress: (percent, message) => report().progress(percent, message),
+      log: (message, fields) => report().log(message, fields),
+      emit: (chunk) => report().emit(chunk),
+      close() {
+        telling ??= CLOSED;
+        return telling.close();
+      },
+    };
+  }
+
+  function openNow(job: TakenJob): Report {
     let lines = 0;
     let bytes = 0;
     let unwritten = 0;
@@ -110,3 +128,6 @@ export function reports(parts: LineBufferParts): Reports {
 
   return { name: "reports", open, start: buffer.start, stop: buffer.stop };
 }
+
+/** Of an attempt that has told nothing before its end. */
+const CLOSED: Report = { progress() {}, log() {}, emit() {}, close: () => undefined };

@@ -27,14 +27,15 @@ export interface Held {
  */
 export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promise<Ending | null> {
   const { workerId, registry, reports, emit, defaultTimeoutMs } = parts;
-  const fields = {
+  // Events of every job are made in one piece each: copied from a common part they cost more than the job may take.
+  emit("job.started", {
     job_id: job.id,
     kind: job.kind,
     queue: job.queue,
     attempt: job.attempt,
     worker_id: workerId,
-  };
-  emit("job.started", { ...fields, waited_ms: Math.round(job.waitedMs) });
+    waited_ms: Math.round(job.waitedMs),
+  });
   const startedMs = performance.now();
   const report = reports.open(job);
   const ending = await runJob({
@@ -44,30 +45,36 @@ export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promi
     reporter: report,
     defaultTimeoutMs,
     random: Math.random,
-    complain: (error) => emit("handler.retry_failed", { ...fields, error }),
+    complain: (error) => emit("handler.retry_failed", { ...namesOf(job, workerId), error }),
   });
   if (ending) {
-    emitEnding(emit, fields, ending);
+    emitEnding(parts, job, ending);
   } else {
     const outcome = breaker.reason as Interruption;
-    emit("job.broken_off", { ...fields, outcome, ms: Math.round(performance.now() - startedMs) });
+    const ms = Math.round(performance.now() - startedMs);
+    emit("job.broken_off", { ...namesOf(job, workerId), outcome, ms });
   }
   const told = report.close();
   if (told) await told;
   return ending;
 }
 
-function emitEnding(
-  emit: Emit,
-  fields: Omit<Events["job.ended"], "outcome" | "ms">,
-  { outcome, ranMs, retryAfterMs, error }: Ending,
-) {
-  const told = {
-    ...fields,
+function emitEnding({ emit, workerId }: SlotParts, job: TakenJob, ending: Ending) {
+  const { outcome, ranMs, retryAfterMs, error } = ending;
+  const told: Events["job.ended"] = {
+    job_id: job.id,
+    kind: job.kind,
+    queue: job.queue,
+    attempt: job.attempt,
+    worker_id: workerId,
     outcome,
     ms: Math.round(ranMs),
-    ...(error && { error: `${error.name}: ${error.message}` }),
   };
+  if (error) told.error = `${error.name}: ${error.message}`;
   if (retryAfterMs === null) emit("job.ended", told);
   else emit("job.retrying", { ...told, retry_in_ms: Math.round(retryAfterMs) });
+}
+
+function namesOf({ id, kind, queue, attempt }: TakenJob, workerId: string) {
+  return { job_id: id, kind, queue, attempt, worker_id: workerId };
 }
