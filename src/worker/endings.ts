@@ -8,7 +8,7 @@ import type { Emit } from "../observability/events.ts";
 import { endAttempts } from "../queue/end.ts";
 
 /** One statement's worth of endings. */
-const FLUSH_SIZE = 500;
+const FLUSH_SIZE = 1_000;
 /** How long the first ending waits for company. */
 const FLUSH_DELAY_MS = 5;
 /** While the database is away endings pile up; from here on nothing new is taken until they are written. */

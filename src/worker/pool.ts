@@ -5,6 +5,7 @@ import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import { marks } from "../queue/marks.ts";
 import { takeJobs } from "../queue/take.ts";
+import { wantedAhead } from "./ahead.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
 import { releasedEnding } from "./run.ts";
@@ -33,13 +34,8 @@ export interface Pool extends Service {
 /** Polls of many workers must not fall into one beat. */
 const POLL_JITTER = 0.2;
 
-/** Jobs shorter than a take would leave the slots empty while the next take is on its way: more are taken ahead. */
-const AHEAD_BELOW_MS = 5;
-const AHEAD_PER_SLOT = 4;
-/** One take's worth: what is held here is kept from other workers. */
-const MAX_AHEAD = 500;
-/** Weight of the latest run in the running average of run times. */
-const LATEST_RUN_WEIGHT = 0.05;
+/** Weight of the latest job in the running averages. */
+const LATEST_WEIGHT = 0.05;
 
 /**
  * The slots of one queue. Takes as many jobs as there are free slots, at a wake or at the poll interval, and
@@ -51,6 +47,7 @@ export function pool(parts: PoolParts): Pool {
   const running = new Set<Promise<void>>();
   const ahead: Held[] = [];
   let averageRunMs = Number.POSITIVE_INFINITY;
+  let averageBytes = Number.POSITIVE_INFINITY;
   // Read again at every poll.
   const maxAgeMs = pollIntervalMs * (1 - POLL_JITTER);
   const lowWater = marks({ db, queue: queue.name, kinds: registry.kinds, maxAgeMs });
@@ -76,6 +73,7 @@ export function pool(parts: PoolParts): Pool {
       const taken = await takeJobs(db, options);
       for (const job of taken.jobs) {
         endings.expect(job);
+        averageBytes = averaged(averageBytes, job.payload.length);
         ahead.push({ job, breaker: holdings.hold(job) });
       }
       return taken;
@@ -90,8 +88,8 @@ export function pool(parts: PoolParts): Pool {
   function room(): number {
     const free = queue.slots - running.size - ahead.length;
     // Jobs that must not run again once lost should not be lost before they have begun.
-    if (averageRunMs > AHEAD_BELOW_MS || registry.failLost.length > 0) return free;
-    const wanted = Math.min(queue.slots * AHEAD_PER_SLOT, MAX_AHEAD);
+    if (registry.failLost.length > 0) return free;
+    const wanted = wantedAhead({ slots: queue.slots, runMs: averageRunMs, payloadBytes: averageBytes });
     // Not for every job that ends: a take is worth its trip when half of the stock is used up.
     return ahead.length > wanted / 2 ? 0 : free + wanted;
   }
@@ -138,5 +136,5 @@ export function pool(parts: PoolParts): Pool {
 }
 
 function averaged(average: number, latest: number): number {
-  return Number.isFinite(average) ? average + LATEST_RUN_WEIGHT * (latest - average) : latest;
+  return Number.isFinite(average) ? average + LATEST_WEIGHT * (latest - average) : latest;
 }

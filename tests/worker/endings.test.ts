@@ -49,10 +49,10 @@ describe("the endings", () => {
     expect(buffer.statements()).toBe(1);
   });
 
-  test("go by five hundred, the rest in a last one", async () => {
-    const buffer = await bufferFor(1_200);
+  test("go by the thousand, the rest in a last one", async () => {
+    const buffer = await bufferFor(2_200);
     for (const job of buffer.jobs) buffer.handIn(job, ending(job));
-    await allWritten(1_200);
+    await allWritten(2_200);
     expect(buffer.statements()).toBe(3);
     expect(await leases(db)).toEqual([]);
   });
@@ -77,7 +77,7 @@ describe("the endings", () => {
   });
 
   test("are written by a stop, also when it comes at once", async () => {
-    const buffer = await bufferFor(700);
+    const buffer = await bufferFor(1_400);
     for (const job of buffer.jobs) buffer.handIn(job, ending(job));
     await buffer.stop();
     expect(await states(db)).toEqual({ completed: 700 });

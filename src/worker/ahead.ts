@@ -1,0 +1,22 @@
+export interface Pace {
+  slots: number;
+  /** How long a job runs, on average. */
+  runMs: number;
+  /** How large its payload is, on average. */
+  payloadBytes: number;
+}
+
+/** Jobs that run longer keep their slots busy while the next take is on its way. */
+const TINY_BELOW_MS = 5;
+/** What is taken ahead is worked off within this time: meanwhile other workers cannot have it. */
+const WORTH_MS = 20;
+/** What a take costs besides its jobs hardly counts any more among so many. */
+const MOST_JOBS = 2_000;
+/** Of payloads that wait here in memory. */
+const MOST_BYTES = 16 * 1024 * 1024;
+
+/** How many jobs to take beyond those that fill the slots: the shorter they are, the more, so that takes are few and slots never empty. */
+export function wantedAhead({ slots, runMs, payloadBytes }: Pace): number {
+  if (runMs > TINY_BELOW_MS) return 0;
+  return Math.floor(Math.min((slots * WORTH_MS) / runMs, MOST_JOBS, MOST_BYTES / payloadBytes));
+}
