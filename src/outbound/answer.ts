@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { OutboundError, outboundError } from "./errors.ts";
+import { OutboundError } from "./errors.ts";
 
 export interface AnswerLimits {
   maxBytes: number;
@@ -39,29 +39,37 @@ function headersOf({ rawHeaders }: IncomingMessage): Headers {
 /** Nobody asked for it, and a few bytes of it can become gigabytes. */
 function refuseCompressed(headers: Headers): void {
   const encoding = headers.get("content-encoding") ?? "identity";
-  if (encoding.trim().toLowerCase() === "identity") return;
+  const transfer = headers.get("transfer-encoding") ?? "chunked";
+  if (/^identity$/i.test(encoding) && /^chunked$/i.test(transfer)) return;
   throw new OutboundError("unreadable", "the answer is compressed, although it was asked for as it is");
 }
 
-/** Reads as fast as its reader, so that no more than a little of it waits in memory. */
+/** Comes as fast as it is read, so that no more than a little of it waits in memory. */
 function bodyOf(message: IncomingMessage, { maxBytes, signal }: AnswerLimits): ReadableStream<Uint8Array> {
   const chunks = message[Symbol.asyncIterator]() as AsyncIterator<Uint8Array>;
   let size = 0;
+
+  /** Undefined at the end. Where a message breaks off the iterator throws, or just ends. */
+  async function next(): Promise<Uint8Array | undefined> {
+    const { value: chunk } = await chunks.next().catch(() => ({ value: undefined }));
+    signal.throwIfAborted();
+    if (chunk === undefined && !message.complete)
+      throw new OutboundError("unreachable", "the connection broke before the answer was complete");
+    size += chunk?.byteLength ?? 0;
+    if (size > maxBytes) throw new OutboundError("too_large", `the answer has more than ${maxBytes} bytes`);
+    return chunk;
+  }
+
   return new ReadableStream<Uint8Array>(
     {
       async pull(controller) {
         try {
-          const { done, value } = await chunks.next();
-          // A body that is broken off ends as if it were complete.
-          signal.throwIfAborted();
-          if (done) return controller.close();
-          size += value.byteLength;
-          if (size > maxBytes)
-            throw new OutboundError("too_large", `the answer has more than ${maxBytes} bytes`);
-          controller.enqueue(value);
+          const chunk = await next();
+          if (chunk === undefined) controller.close();
+          else controller.enqueue(chunk);
         } catch (error) {
           message.destroy();
-          controller.error(signal.aborted ? signal.reason : outboundError(error));
+          controller.error(error);
         }
       },
       cancel() {

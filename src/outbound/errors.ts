@@ -30,7 +30,8 @@ export function outboundError(error: unknown): OutboundError {
   if (code === "HPE_HEADER_OVERFLOW")
     return new OutboundError("too_large", "the answer's headers are too large");
   if (code.startsWith("HPE_")) return new OutboundError("unreadable", `the answer is not HTTP (${code})`);
-  if (UNTRUSTED.test(code)) return new OutboundError("untrusted", `the certificate is not trusted (${code})`);
+  if (UNTRUSTED.test(code))
+    return new OutboundError("untrusted", `the connection cannot be trusted (${code})`);
   return new OutboundError("unreachable", `the address cannot be reached (${code})`);
 }
 

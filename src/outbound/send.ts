@@ -1,7 +1,7 @@
 import http, { type IncomingMessage, type RequestOptions } from "node:http";
 import https from "node:https";
 import { isIP, type LookupFunction } from "node:net";
-import { outboundError } from "./errors.ts";
+import { OutboundError, outboundError } from "./errors.ts";
 import type { Target } from "./target.ts";
 
 /** Names, values and line breaks together. */
@@ -54,6 +54,10 @@ export async function send(
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const sent = (isTls ? https : http).request(options);
   sent.once("response", resolve);
+  sent.once("upgrade", (_answer, socket) => {
+    socket.destroy();
+    reject(new OutboundError("unreadable", "the answer changes to another protocol"));
+  });
   sent.on("error", (error) => reject(signal.aborted ? signal.reason : outboundError(error)));
   sent.end(body);
   return await promise;
