@@ -80,7 +80,7 @@ describe("the endings", () => {
     const buffer = await bufferFor(1_400);
     for (const job of buffer.jobs) buffer.handIn(job, ending(job));
     await buffer.stop();
-    expect(await states(db)).toEqual({ completed: 700 });
+    expect(await states(db)).toEqual({ completed: 1_400 });
     await buffer.stop();
   });
 });
