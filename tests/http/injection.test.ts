@@ -97,6 +97,7 @@ describe("SQL in", () => {
         `/api/jobs/${segment}`,
         `/api/jobs/${SOME_ID}${segment}`,
         `/api/jobs/${segment}/why`,
+        `/api/agents/${segment}`,
       ])
         expect((await harmless("GET", path)).status).toBe(404);
       for (const path of [`/api/jobs/${segment}/cancel`, `/api/queues/${segment}/pause`])

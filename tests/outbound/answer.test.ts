@@ -295,6 +295,15 @@ describe("the caller's signal ends it, with the caller's reason:", () => {
   });
 });
 
+test("a connection that breaks before anybody reads harms nobody, and is told to who reads then", async () => {
+  const { get, closed } = at((socket) => {
+    socket.write("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf", () => socket.resetAndDestroy());
+  });
+  const answer = await get();
+  await closed();
+  expect((await reasonOf(answer.text()))[0]).toBe("unreachable");
+});
+
 test("a reader who has seen enough lets go of the connection", async () => {
   const { get, closed } = at(floods("x".repeat(1000)));
   const answer = await get({ maxBytes: 1e9 });
