@@ -43,8 +43,11 @@ const CONNECTION_CODES = new Set([
  */
 const TRANSIENT_STATES = /^(08...|57P0[123]|53300|40001|40P01|55P03|25006)$/;
 
-/** What a statement meets whose connection goes away, as opposed to one that finds no server at all. */
-const BROKEN = /^(CONNECTION_CLOSED|CONNECT_TIMEOUT|ECONNRESET|EPIPE|57P0[12])$/;
+/**
+ * What a statement meets whose connection goes away, as opposed to one that finds no server at all; or whose connection
+ * is read-only, which it may stay for as long as it lives, whatever becomes of the server.
+ */
+const BROKEN = /^(CONNECTION_CLOSED|CONNECT_TIMEOUT|ECONNRESET|EPIPE|57P0[12]|25006)$/;
 
 export function isBroken(error: unknown): boolean {
   return BROKEN.test(codeOf(error) ?? "");

@@ -70,6 +70,23 @@ describe("a statement", () => {
     expect(await answers).toHaveLength(2);
   });
 
+  test("finds its way when its connection was opened while the server was read-only", async () => {
+    const readOnly = (value: "on" | "off") =>
+      db.sql.unsafe(
+        `do $$ begin execute format('alter database %I set default_transaction_read_only = ${value}', current_database()); end $$`,
+      );
+    const own = pool();
+    const write = (deadlineMs?: number) =>
+      own.run(
+        (sql) => sql`insert into jobsvc.queues (name) values ('read') on conflict do nothing`,
+        deadlineMs,
+      );
+    await readOnly("on");
+    expect(await failure(write(600))).toMatchObject({ code: "25006" });
+    await readOnly("off");
+    expect(await write()).toHaveLength(0);
+  });
+
   test.each([
     ["is wrong", "42703", "select nothing_like_this"],
     ["breaks a rule", "22012", "select 1 / 0"],
