@@ -68,8 +68,18 @@ export function endings({ db, workerId, emit }: EndingsParts): Endings {
       if (isUnavailable(error)) throw error;
       // The database refuses something in it: one by one, so that only the culprit suffers.
       if (group.length > 1) for (const one of group) await writeGroup([one]);
-      else await write(group.map(unstorable));
+      else await write(group.map(unstorable)).catch(giveUp);
     }
+  }
+
+  /**
+   * Not even that can be stored, because the job's own row makes no sense. Those behind it must not wait for that: the
+   * lease stays, and falls to rescue once this process no longer names it.
+   */
+  function giveUp(error: unknown) {
+    if (isUnavailable(error)) throw error;
+    waiting = waiting.slice(1);
+    emit("step.failed", { step: "endings", error });
   }
 
   /** `group` is the head of what waits. */

@@ -144,6 +144,18 @@ describe("an ending that the database refuses", () => {
     expect(buffer.of("job.ending_lost")).toEqual([]);
   });
 
+  test("whatever is said of it is told and holds nobody up; its lease stays for rescue", async () => {
+    const buffer = await bufferFor(3);
+    const [culprit, ...others] = buffer.jobs;
+    // More than the column holds, as a row that no statement of ours makes may ask for.
+    buffer.handIn(culprit!, ending(culprit!, { failures: 40_000 }));
+    for (const job of others) buffer.handIn(job, ending(job));
+    await allWritten(2);
+    expect(buffer.of("step.failed")).toMatchObject([{ step: "endings" }]);
+    expect(await stateOf(db, culprit!.id)).toBe("running");
+    expect(await leases(db)).toHaveLength(1);
+  });
+
   test("alone is no different", async () => {
     const buffer = await bufferFor(1);
     const [job] = buffer.jobs;
