@@ -7,6 +7,7 @@ import eventStorage from "../../drizzle/0005_event_storage.sql" with { type: "te
 import waysOut from "../../drizzle/0006_ways_out.sql" with { type: "text" };
 import insertJob from "../../drizzle/0007_insert_job.sql" with { type: "text" };
 import beatsOfJobs from "../../drizzle/0008_beats_of_jobs.sql" with { type: "text" };
+import sensibleRows from "../../drizzle/0009_sensible_rows.sql" with { type: "text" };
 
 export interface Migration {
   number: number;
@@ -28,4 +29,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 6, name: "ways_out", sql: waysOut },
   { number: 7, name: "insert_job", sql: insertJob },
   { number: 8, name: "beats_of_jobs", sql: beatsOfJobs },
+  { number: 9, name: "sensible_rows", sql: sensibleRows },
 ];

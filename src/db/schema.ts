@@ -85,6 +85,9 @@ export const ready = jobsvc.table(
     // Jobs that were lost twice run one at a time in a process; this finds them without walking their lanes.
     index("ready_suspects").on(ready.queue, ready.runAt).where(sql`${ready.losses} >= 2`),
     check("ready_not_empty", sql`${ready.size} > 0`),
+    // A number that no ending may have could not be ended, nor rescued, nor could its neighbours be.
+    check("ready_attempt", sql`${ready.attempt} >= 1`),
+    check("ready_run_at", sql`${ready.runAt} > '-infinity'`),
   ],
 );
 
@@ -111,6 +114,7 @@ export const leases = jobsvc.table(
   },
   (leases) => [
     index("leases_worker").on(leases.workerId),
+    check("leases_attempt", sql`${leases.attempt} >= 1`),
     index("leases_deadline").on(leases.deadlineAt).where(sql`${leases.deadlineAt} is not null`),
   ],
 );

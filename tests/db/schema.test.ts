@@ -65,6 +65,18 @@ describe("the schema", () => {
       "ready (queue, kind, priority, run_at, attempt, job_ids) values ('q', 'k', 5, now(), 1, '{}')",
     ],
     [
+      "a block of an attempt that could never end",
+      "ready (queue, kind, priority, run_at, attempt, job_ids) values ('q', 'k', 5, now(), 0, '{00000000-0000-0000-0000-000000000000}')",
+    ],
+    [
+      "a block that has been due for ever",
+      "ready (queue, kind, priority, run_at, attempt, job_ids) values ('q', 'k', 5, '-infinity', 1, '{00000000-0000-0000-0000-000000000000}')",
+    ],
+    [
+      "a lease of an attempt that could never end",
+      "leases (queue, kind, priority, attempt, job_ids) values ('q', 'k', 5, 0, '{00000000-0000-0000-0000-000000000000}')",
+    ],
+    [
       "an attempt number zero",
       "attempts (job_id, attempt, outcome, finished_at) values (gen_random_uuid(), 0, 'lost', now())",
     ],
