@@ -2,8 +2,8 @@ import type { Database } from "../db/connect.ts";
 import { WORK_CHANNEL } from "./channels.ts";
 
 /**
- * A commit with a notification holds a lock over the whole database until it is on disk. So inserts carry
- * none, and what was inserted within this time is told in one.
+ * A commit with a notification holds a lock over the whole database until it is on disk. So inserts carry none. The
+ * first of them is told at once, and what follows within this time is told in one.
  */
 const COALESCE_MS = 10;
 
@@ -23,15 +23,19 @@ export function announcer(
   report: (error: unknown) => void,
 ): (queues: Iterable<string>) => void {
   const pending = new Set<string>();
+  let resting = false;
 
   function send() {
+    resting = pending.size > 0;
+    if (!resting) return;
     const queues = [...pending];
     pending.clear();
     announceNow(db, queues).catch(report);
+    setTimeout(send, COALESCE_MS);
   }
 
   return (queues) => {
-    if (pending.size === 0) setTimeout(send, COALESCE_MS);
     for (const queue of queues) pending.add(queue);
+    if (!resting) send();
   };
 }

@@ -27,7 +27,7 @@ describe("announce", () => {
     await until("the next one", () => heard.includes("another queue"));
   });
 
-  test("tells many announcements of a moment once for each queue, in one statement", async () => {
+  test("tells the first at once, and those of the next moment once for each queue, in one statement", async () => {
     const sent: unknown[] = [];
     const watched: Database = {
       ...db,
@@ -38,12 +38,15 @@ describe("announce", () => {
     };
     heard.length = 0;
     const announce = announcer(watched, fail);
+    announce(["first"]);
+    expect(sent).toHaveLength(1);
     for (let insert = 0; insert < 100; insert++) announce(new Set(["a", `b${insert % 3}`]));
-    await until("all of them", () => heard.length >= 4);
+    expect(sent).toHaveLength(1);
+    await until("all of them", () => heard.length >= 5);
     announcer(db, fail)(["last"]);
     await until("the one after them", () => heard.includes("last"));
-    expect(heard.toSorted()).toEqual(["a", "b0", "b1", "b2", "last"]);
-    expect(sent).toHaveLength(1);
+    expect(heard.toSorted()).toEqual(["a", "b0", "b1", "b2", "first", "last"]);
+    expect(sent).toHaveLength(2);
   });
 
   test("reports a failure, and works the next time", async () => {
