@@ -31,6 +31,7 @@ if (import.meta.main) {
     main: join(import.meta.dir, "main.ts"),
     threads: [
       join(import.meta.dir, "worker", "heartbeat_thread.ts"),
+      join(import.meta.dir, "worker", "handler_thread.ts"),
       join(import.meta.dir, "watched_thread.ts"),
     ],
     assets: [types, ...(archive ? [archive] : [])],

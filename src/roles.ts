@@ -29,7 +29,7 @@ import { inserter } from "./queue/inserter.ts";
 import { readQueues } from "./queue/queues.ts";
 import { readJobUsage } from "./queue/usage.ts";
 import { readiness } from "./readiness.ts";
-import { workedQueues } from "./worked_queues.ts";
+import { slotsWithThreads, workedQueues } from "./worked_queues.ts";
 import { type WorkerService, worker } from "./worker/worker.ts";
 
 export interface RoleParts {
@@ -71,11 +71,12 @@ export function processFor(parts: RoleParts): Process {
     ...parts.handlers.map(({ definition }) => definition),
   ]);
   const queues = workedQueues(settings, parts.handlers);
+  const slots = slotsWithThreads(queues, parts.handlers, settings.handlerThreads);
   const works = settings.role !== "api";
   const metrics = createMetrics({
     version,
     role: settings.role,
-    works: works ? { kinds: kinds.kinds, queues } : { kinds: [], queues: [] },
+    works: works ? { kinds: kinds.kinds, queues: slots } : { kinds: [], queues: [] },
     connections: settings.databaseConnections,
     openStreams: () => watching.size,
     readQueues: () => readQueues(db),
@@ -109,7 +110,7 @@ export function processFor(parts: RoleParts): Process {
         version,
         queues: queues.map((queue) => queue.name),
         kinds: kinds.kinds,
-        slots: queues.reduce((sum, queue) => sum + queue.slots, 0),
+        slots: slots.reduce((sum, queue) => sum + queue.slots, 0),
       },
       queues,
       registry: kinds,
@@ -118,6 +119,8 @@ export function processFor(parts: RoleParts): Process {
       graceMs: settings.graceMs,
       pollIntervalMs: settings.pollIntervalMs,
       defaultTimeoutMs: settings.jobTimeoutMs,
+      handlerThreads: settings.handlerThreads,
+      handlerFiles: new Map(parts.handlers.map(({ file, definition }) => [definition.kind, file])),
       onReported: watching.wake,
     });
     return running.worker;

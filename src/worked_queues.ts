@@ -8,3 +8,13 @@ export function workedQueues({ queues }: Pick<Settings, "queues">, handlers: rea
   const named = handlers.flatMap(({ definition }) => definition.queue ?? []);
   return [...new Set([DEFAULT_QUEUE, ...named])].map((name) => ({ name, slots: SLOTS }));
 }
+
+/** How many jobs of each queue run at most at once: those that run in threads take no slots from the others. */
+export function slotsWithThreads(
+  queues: ReturnType<typeof workedQueues>,
+  handlers: readonly LoadedHandler[],
+  handlerThreads: number,
+) {
+  if (!handlers.some(({ definition }) => definition.thread)) return queues;
+  return queues.map(({ name, slots }) => ({ name, slots: slots + Math.min(slots, handlerThreads) }));
+}

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { workedQueues } from "../src/worked_queues.ts";
+import { slotsWithThreads, workedQueues } from "../src/worked_queues.ts";
 import { handler } from "./support/handlers.ts";
 
 const handlers = [undefined, "mail", "video", "mail", "default"].map((queue, place) => ({
@@ -19,4 +19,20 @@ test("without a word of queues, a process works on the default one and on each t
 test("with one, on exactly those that it names", () => {
   const queues = [{ name: "mail", slots: 5 }];
   expect(workedQueues({ queues }, handlers)).toEqual(queues);
+});
+
+test("jobs in threads run beside the others: as many as there are threads, and no more than the queue has slots", () => {
+  const queues = [
+    { name: "mail", slots: 5 },
+    { name: "video", slots: 50 },
+  ];
+  expect(slotsWithThreads(queues, handlers, 10)).toEqual(queues);
+  const inThread = {
+    file: "/handlers/heavy.ts",
+    definition: handler(() => 1, { kind: "heavy", thread: true }),
+  };
+  expect(slotsWithThreads(queues, [...handlers, inThread], 10)).toEqual([
+    { name: "mail", slots: 10 },
+    { name: "video", slots: 60 },
+  ]);
 });

@@ -52,6 +52,12 @@ export function storedError(thrown: unknown, reason?: string): StoredError {
   return { ...describe(thrown, 0), ...(reason && { reason }) };
 }
 
+/** An error again, of what is left of one: for those who expect to be thrown one. */
+export function revived({ name, message, stack, cause }: StoredError): Error {
+  const error = new Error(message, cause && { cause: revived(cause) });
+  return Object.assign(error, { name }, stack !== undefined && { stack });
+}
+
 function describe(thrown: unknown, depth: number): StoredError {
   try {
     if (!(thrown instanceof Error))

@@ -12,7 +12,7 @@ import {
 export class TimeoutError extends Error {
   override name = "TimeoutError";
 
-  constructor(limitMs: number) {
+  constructor(readonly limitMs: number) {
     super(`the attempt took longer than its limit of ${limitMs} ms`);
   }
 }

@@ -24,6 +24,8 @@ export interface Events {
   "job.ending_lost": JobFields & { outcome: Outcome };
   /** The kind's own retry function threw, or answered what is no time: the curve has decided instead. */
   "handler.retry_failed": JobFields & { error: unknown };
+  /** A handler in a thread did not heed its signal, and its thread was ended. */
+  "handler.terminated": JobFields & { reason: string };
   /** What the attempt told was too much, too large or not writable. */
   "reports.dropped": JobFields & { lines: number };
   /** Told by attempts that had been ended by somebody else. */

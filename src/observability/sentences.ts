@@ -23,6 +23,10 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   ],
 
   "handler.retry_failed": ["error", (job) => `the retry function of ${job.kind} failed: the curve decides`],
+  "handler.terminated": [
+    "warn",
+    (job) => `${job.kind} went on after it was told to stop (${job.reason}): its thread was ended`,
+  ],
 
   "reports.dropped": ["warn", (job) => `${job.kind} told too much: ${job.lines} lines were dropped`],
   "reports.refused": ["info", (told) => `${told.lines} lines came after the end of their attempts`],

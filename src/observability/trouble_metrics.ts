@@ -20,6 +20,10 @@ export function troubleMetrics(registry: Registry): Listeners {
     "jobsvc_leases_lost_total",
     "Leases that others took from this worker, because they took it for dead.",
   );
+  const terminated = counter(
+    "jobsvc_handler_threads_terminated_total",
+    "Threads that were ended because the handler in them went on after it was told to stop.",
+  );
   const dropped = counter(
     "jobsvc_report_lines_dropped_total",
     "Lines told by handlers that were too many, too large, or could not be written.",
@@ -41,6 +45,7 @@ export function troubleMetrics(registry: Registry): Listeners {
       failed.inc(jobs.failed);
     },
     "worker.leases_lost": (worker) => leases.inc(worker.leases),
+    "handler.terminated": () => terminated.inc(),
     "reports.dropped": ({ lines }) => dropped.inc(lines),
     "reports.refused": ({ lines }) => refused.inc(lines),
     "step.failed": ({ step }) => steps.inc({ step }),

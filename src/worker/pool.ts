@@ -19,6 +19,10 @@ export interface QueueSlots {
 export interface PoolParts extends SlotParts {
   db: Database;
   queue: QueueSlots;
+  /** The kinds whose jobs it takes. */
+  kinds: readonly string[];
+  /** Whether these run in threads: then it takes no more of them than there are places for. */
+  inThreads: boolean;
   holdings: Holdings;
   endings: Endings;
   pollIntervalMs: number;
@@ -43,27 +47,43 @@ const LATEST_WEIGHT = 0.05;
  * and then breaks them off and releases them too: they can run elsewhere at once.
  */
 export function pool(parts: PoolParts): Pool {
-  const { db, workerId, queue, registry, holdings, endings, emit, pollIntervalMs } = parts;
+  const { db, workerId, queue, kinds, inThreads, registry, threads, holdings, endings, pollIntervalMs } =
+    parts;
+  const name = inThreads ? `${queue.name} in threads` : queue.name;
   const running = new Set<Promise<void>>();
   const ahead: Held[] = [];
   let averageRunMs = Number.POSITIVE_INFINITY;
   let averageBytes = Number.POSITIVE_INFINITY;
   // Read again at every poll.
   const maxAgeMs = pollIntervalMs * (1 - POLL_JITTER);
-  const lowWater = marks({ db, queue: queue.name, kinds: registry.kinds, maxAgeMs });
+  const lowWater = marks({ db, queue: queue.name, kinds, maxAgeMs });
   let stopping = false;
   let lastBlockSize = 1;
   /** The last take found work, so more is probably waiting. */
   let hungry = false;
 
-  const taking: Loop = loop(`take ${queue.name}`, step, (error) => {
-    emit("step.failed", { step: `take ${queue.name}`, error });
+  const taking: Loop = loop(`take ${name}`, step, (error) => {
+    parts.emit("step.failed", { step: `take ${name}`, error });
   });
 
   async function step(): Promise<number> {
     hungry = true;
-    const limit = room();
-    if (limit <= 0 || endings.full) return pollIntervalMs;
+    const wanted = endings.full ? 0 : room();
+    const limit = inThreads ? threads.places.take(wanted, taking.wake) : wanted;
+    if (limit <= 0) return pollIntervalMs;
+    let taken = 0;
+    try {
+      taken = await take(limit);
+    } finally {
+      if (inThreads) threads.places.giveBack(limit - taken);
+    }
+    fillSlots();
+    hungry = taken > 0;
+    return hungry ? 0 : pollIntervalMs * (1 + POLL_JITTER * (Math.random() - 0.5));
+  }
+
+  /** Answers how many jobs it took, at most `limit`. */
+  async function take(limit: number): Promise<number> {
     const lanes = await lowWater.lanes();
     const { jobs, blockSize } = await holdings.askForSuspect(async (suspects) => {
       // One block more than the last size tells, for one that was cut before.
@@ -78,17 +98,15 @@ export function pool(parts: PoolParts): Pool {
       }
       return taken;
     });
-    fillSlots();
     lastBlockSize = blockSize;
-    hungry = jobs.length > 0;
-    return hungry ? 0 : pollIntervalMs * (1 + POLL_JITTER * (Math.random() - 0.5));
+    return jobs.length;
   }
 
   /** How many jobs may be taken now. */
   function room(): number {
     const free = queue.slots - running.size - ahead.length;
-    // Jobs that must not run again once lost should not be lost before they have begun.
-    if (registry.failLost.length > 0) return free;
+    // A job ahead would keep a thread's place; and one that must not run again once lost could be lost before it began.
+    if (inThreads || registry.failLost.length > 0) return free;
     const wanted = wantedAhead({ slots: queue.slots, runMs: averageRunMs, payloadBytes: averageBytes });
     // Not for every job that ends: a take is worth its trip when half of the stock is used up.
     return ahead.length > wanted / 2 ? 0 : free + wanted;
@@ -111,11 +129,12 @@ export function pool(parts: PoolParts): Pool {
 
   function handIn(job: TakenJob, ending: Ending | null) {
     holdings.settle(job);
+    if (inThreads) threads.leave(job);
     endings.handIn(job, ending);
   }
 
   return {
-    name: `pool ${queue.name}`,
+    name: `pool ${name}`,
     wake(sinceMs) {
       if (sinceMs !== undefined) lowWater.lookBack(sinceMs);
       taking.wake();

@@ -15,12 +15,18 @@ import { type LineBufferParts, lineBuffer, type Teller } from "./line_buffer.ts"
 
 /** What the handler of one attempt may tell. */
 export interface Report extends Reporter {
+  /** The same for what is data already; undefined for what could not be made data. */
+  tell(type: EventType, data: LineData): void;
+  /** So many lines were told and are not there. */
+  miss(lines: number): void;
   /**
    * Takes no more, and resolves once everything told before is written or given up: whoever then sees the attempt's
    * ending has seen that too. Undefined when nothing is left to be written.
    */
   close(): Promise<void> | undefined;
 }
+
+type Telling = Pick<Report, "tell" | "miss" | "close">;
 
 export interface Reports extends Service {
   open(job: TakenJob): Report;
@@ -35,15 +41,17 @@ export function reports(parts: LineBufferParts): Reports {
 
   /** Most attempts tell nothing: what keeps count of an attempt is made at the first thing that it tells. */
   function open(job: TakenJob): Report {
-    let telling: Report | undefined;
-    function report(): Report {
+    let telling: Telling | undefined;
+    function report(): Telling {
       telling ??= openNow(job);
       return telling;
     }
     return {
-      progress: (percent, message) => report().progress(percent, message),
-      log: (message, fields) => report().log(message, fields),
-      emit: (chunk) => report().emit(chunk),
+      progress: (percent, message) => report().tell("progress", progressData(percent, message)),
+      log: (message, fields) => report().tell("log", logData(message, fields)),
+      emit: (chunk) => report().tell("output", outputData(chunk)),
+      tell: (type, data) => report().tell(type, data),
+      miss: (lines) => report().miss(lines),
       close() {
         telling ??= CLOSED;
         return telling.close();
@@ -51,7 +59,7 @@ export function reports(parts: LineBufferParts): Reports {
     };
   }
 
-  function openNow(job: TakenJob): Report {
+  function openNow(job: TakenJob): Telling {
     let lines = 0;
     let bytes = 0;
     let unwritten = 0;
@@ -66,7 +74,7 @@ export function reports(parts: LineBufferParts): Reports {
       },
       settled(written) {
         unwritten--;
-        if (!written) drop();
+        if (!written) miss(1);
         if (closed && unwritten === 0) finish();
       },
     };
@@ -74,14 +82,14 @@ export function reports(parts: LineBufferParts): Reports {
     function tell(type: EventType, data: LineData) {
       if (closed) return;
       if (data === undefined || buffer.full || lines >= MAX_ATTEMPT_LINES || bytes >= MAX_ATTEMPT_BYTES)
-        return drop();
+        return miss(1);
       tellWhatIsMissing();
       add(type, data);
     }
 
-    function drop() {
-      missing++;
-      dropped++;
+    function miss(lines: number) {
+      missing += lines;
+      dropped += lines;
     }
 
     function tellWhatIsMissing() {
@@ -112,9 +120,10 @@ export function reports(parts: LineBufferParts): Reports {
     }
 
     return {
-      progress: (percent, message) => tell("progress", progressData(percent, message)),
-      log: (message, fields) => tell("log", logData(message, fields)),
-      emit: (chunk) => tell("output", outputData(chunk)),
+      tell,
+      miss: (lines) => {
+        if (!closed) miss(lines);
+      },
       close() {
         if (closed) return closed.promise;
         tellWhatIsMissing();
@@ -130,4 +139,4 @@ export function reports(parts: LineBufferParts): Reports {
 }
 
 /** Of an attempt that has told nothing before its end. */
-const CLOSED: Report = { progress() {}, log() {}, emit() {}, close: () => undefined };
+const CLOSED: Telling = { tell() {}, miss() {}, close: () => undefined };

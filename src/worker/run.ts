@@ -1,20 +1,26 @@
-import type { JobDefinition, Reporter } from "../handlers/define.ts";
+import type { JobDefinition, JobInfo } from "../handlers/define.ts";
 import type { Registry } from "../handlers/registry.ts";
+import { revived } from "../job/errors.ts";
 import type { TakenJob } from "../job/job.ts";
-import { type Ending, MAX_RESULT_BYTES } from "../job/outcome.ts";
-import { RawJson } from "../job/raw_json.ts";
+import type { Ending } from "../job/outcome.ts";
+import { resultText } from "../job/result.ts";
 import { readTraceparent } from "../job/traceparent.ts";
 import { readUsage, type Usage } from "../job/usage.ts";
-import { PayloadError, ResultError, TimeoutError, type Verdict, verdictOn } from "../job/verdict.ts";
+import { PayloadError, TimeoutError, type Verdict, verdictOn } from "../job/verdict.ts";
 import type { Breaker } from "./breaker.ts";
+import type { OnTheWay } from "./handler_thread.ts";
+import type { Report } from "./reports.ts";
+import type { Threads } from "./threads.ts";
 
 export interface Run {
   job: TakenJob;
   registry: Registry;
+  /** Where handlers run that want a thread. */
+  threads: Threads;
   /** Breaks it off: from outside (cancelled, lost, released), or here when its time is up. */
   breaker: Breaker;
   /** Takes what the handler tells. */
-  reporter: Reporter;
+  reporter: Omit<Report, "close">;
   /** Time limit for a job that brings none and whose kind sets none. */
   defaultTimeoutMs: number;
   random: () => number;
@@ -22,43 +28,59 @@ export interface Run {
   complain: (error: unknown) => void;
 }
 
-/** What the handler says it has used up: it may be broken off before it can answer that. */
-interface Meter {
+/** What is noted while a handler runs: it may be broken off before it can answer anything. */
+interface Notes {
+  /** When it began. */
+  startedMs: number;
+  /** What it says it has used up. */
   usage: Usage | null;
 }
 
 /** The attempt was broken off from outside. */
 const INTERRUPTED = Symbol("interrupted");
 
+/** A thread that takes longer than this to load its handler, and longer than the job may take, never will. */
+const THREAD_START_LIMIT_MS = 30_000;
+
 /**
  * Runs one attempt and answers its ending, or null when it was cancelled or lost: then somebody else has
  * ended it. Never throws. A handler that does not heed its signal is not waited for.
  */
 export async function runJob(run: Run): Promise<Ending | null> {
-  const startedMs = performance.now();
-  const meter: Meter = { usage: null };
+  const { job, registry, breaker } = run;
+  const notes: Notes = { startedMs: performance.now(), usage: null };
   try {
-    const definition = run.registry.find(run.job.kind);
-    if (!definition) throw new PayloadError(`nobody here knows the kind "${run.job.kind}"`);
-    const output = await untilBroken(run, definition, meter);
-    if (output === INTERRUPTED)
-      return run.breaker.reason === "released" ? { ...releasedEnding(run.job, startedMs), ...meter } : null;
-    return { ...ending(run.job, startedMs), ...meter, outcome: "completed", result: resultText(output) };
+    const definition = registry.find(job.kind);
+    if (!definition) throw new PayloadError(`nobody here knows the kind "${job.kind}"`);
+    const result = await untilBroken(run, definition, notes);
+    if (result === INTERRUPTED) return breaker.reason === "released" ? releasedEnding(job, notes) : null;
+    if (result !== null && typeof result === "object") return { ...ending(job, notes), ...result };
+    return { ...ending(job, notes), result };
   } catch (thrown) {
-    return { ...ending(run.job, startedMs), ...meter, ...verdict(run, thrown) };
+    return { ...ending(job, notes), ...verdict(run, thrown) };
   }
 }
 
 /** Gives a job back unharmed: the next attempt is due at once, and this one does not count as a failure. */
-export function releasedEnding(job: TakenJob, startedMs = performance.now()): Ending {
-  return { ...ending(job, startedMs), outcome: "released", retryAfterMs: 0 };
+export function releasedEnding(
+  job: TakenJob,
+  notes: Notes = { startedMs: performance.now(), usage: null },
+): Ending {
+  return { ...ending(job, notes), outcome: "released", retryAfterMs: 0 };
 }
 
+/** The JSON text of a result, or what a thread made of an error. */
+type Brought = string | null | Verdict;
+
 /**
- * What the handler answers, or what breaks it off before. One promise and one timer, and nothing else is made for the
+ * What the handler brings, or what breaks it off before. One promise and one timer, and nothing else is made for the
  * break: for jobs of microseconds each promise counts.
  */
-function untilBroken(run: Run, definition: JobDefinition, meter: Meter): Promise<unknown> {
+function untilBroken(
+  run: Run,
+  definition: JobDefinition,
+  notes: Notes,
+): Promise<Brought | typeof INTERRUPTED> {
   const { job, breaker } = run;
   return new Promise((resolve, reject) => {
     function broken() {
@@ -66,31 +88,32 @@ function untilBroken(run: Run, definition: JobDefinition, meter: Meter): Promise
       if (breaker.reason instanceof TimeoutError) reject(breaker.reason);
       else resolve(INTERRUPTED);
     }
+    function timeUp() {
+      breaker.abort(new TimeoutError(limitMs));
+    }
+    function startInThread() {
+      clearTimeout(timer);
+      timer = setTimeout(timeUp, limitMs);
+      notes.startedMs = performance.now();
+    }
     const limitMs = job.timeoutMs ?? definition.timeoutMs ?? run.defaultTimeoutMs;
-    const timer = setTimeout(() => breaker.abort(new TimeoutError(limitMs)), limitMs);
+    let timer = setTimeout(timeUp, definition.thread ? Math.max(limitMs, THREAD_START_LIMIT_MS) : limitMs);
     // Cancelled or lost while it waited here for its slot: whatever it did now, somebody else may be doing too.
     if (breaker.reason !== undefined) return broken();
     breaker.onBreak = broken;
-    callHandler(run, definition, meter)
-      .then(resolve, reject)
-      .then(() => clearTimeout(timer));
+    const work = definition.thread
+      ? callThread(run, notes, startInThread)
+      : callHandler(run, definition, notes);
+    work.then(resolve, reject).then(() => clearTimeout(timer));
   });
 }
 
-async function callHandler(
-  { job, registry, reporter, breaker }: Run,
-  definition: JobDefinition,
-  meter: Meter,
-): Promise<unknown> {
-  const payload = JSON.parse(job.payload);
-  const [problem] = registry.checkPayload(job.kind, payload);
-  if (problem) throw new PayloadError(`payload${problem.pointer}: ${problem.detail}`);
-  const { id, kind, queue, userId, resourceId, maxAttempts, payload: payloadText, leaseId, attempt } = job;
-  const traceparent = readTraceparent(job.traceparent);
+async function callHandler(run: Run, definition: JobDefinition, notes: Notes): Promise<Brought> {
+  const { job, reporter, breaker } = run;
   const { progress, log, emit } = reporter;
-  return await definition.run(payload, {
-    job: { id, kind, queue, userId, resourceId, maxAttempts, payloadText, leaseId, traceparent },
-    attempt,
+  const output = await definition.run(payloadOf(run), {
+    job: infoOf(job),
+    attempt: job.attempt,
     get signal() {
       return breaker.signal;
     },
@@ -98,12 +121,46 @@ async function callHandler(
     log,
     emit,
     spent(usage) {
-      meter.usage = readUsage(usage);
+      notes.usage = readUsage(usage);
     },
   });
+  return resultText(output);
 }
 
-function ending(job: TakenJob, startedMs: number): Ending {
+async function callThread(run: Run, notes: Notes, start: () => void): Promise<Brought> {
+  const { job, threads, breaker, reporter, complain } = run;
+  payloadOf(run);
+
+  function hear(message: OnTheWay) {
+    // Once broken off, a handler that still runs tells nothing any more.
+    if (breaker.reason !== undefined) return;
+    if (message.type === "started") start();
+    else if (message.type === "told") reporter.tell(message.event, message.data);
+    else if (message.type === "untold") reporter.miss(message.lines);
+    else notes.usage = message.usage;
+  }
+
+  const task = { job: infoOf(job), attempt: job.attempt, failures: job.failures };
+  const answer = await threads.run({ job, task, breaker, hear });
+  if (answer.type === "returned") return answer.result;
+  if (answer.complaint) complain(revived(answer.complaint));
+  return answer.verdict;
+}
+
+function payloadOf({ job, registry }: Run): unknown {
+  const payload = JSON.parse(job.payload);
+  const [problem] = registry.checkPayload(job.kind, payload);
+  if (problem) throw new PayloadError(`payload${problem.pointer}: ${problem.detail}`);
+  return payload;
+}
+
+function infoOf(job: TakenJob): JobInfo {
+  const { id, kind, queue, userId, resourceId, maxAttempts, payload: payloadText, leaseId } = job;
+  const traceparent = readTraceparent(job.traceparent);
+  return { id, kind, queue, userId, resourceId, maxAttempts, payloadText, leaseId, traceparent };
+}
+
+function ending(job: TakenJob, { startedMs, usage }: Notes): Ending {
   const endedAtMs = performance.now();
   return {
     jobId: job.id,
@@ -120,7 +177,7 @@ function ending(job: TakenJob, startedMs: number): Ending {
     losses: job.losses,
     error: null,
     result: null,
-    usage: null,
+    usage,
   };
 }
 
@@ -128,23 +185,4 @@ function verdict({ job, registry, random, complain }: Run, thrown: unknown): Ver
   const { failures, maxAttempts } = job;
   const retry = registry.find(job.kind)?.retry;
   return verdictOn(thrown, { retry, failures, maxAttempts, random: random(), complain });
-}
-
-function resultText(output: unknown): string | null {
-  if (output === undefined) return null;
-  const text = output instanceof RawJson ? output.text : jsonText(output);
-  if (Buffer.byteLength(text) > MAX_RESULT_BYTES) {
-    throw new ResultError(`the result is larger than ${MAX_RESULT_BYTES} bytes`);
-  }
-  return text;
-}
-
-function jsonText(output: unknown): string {
-  try {
-    const text = JSON.stringify(output);
-    if (text === undefined) throw new TypeError(`a ${typeof output} has no JSON form`);
-    return text;
-  } catch (error) {
-    throw new ResultError("the result cannot be written as JSON", { cause: error });
-  }
 }

@@ -6,11 +6,13 @@ import type { Breaker } from "./breaker.ts";
 import type { Interruption } from "./holdings.ts";
 import type { Reports } from "./reports.ts";
 import { runJob } from "./run.ts";
+import type { Threads } from "./threads.ts";
 
 export interface SlotParts {
   workerId: string;
   registry: Registry;
   reports: Reports;
+  threads: Threads;
   emit: Emit;
   defaultTimeoutMs: number;
 }
@@ -26,7 +28,7 @@ export interface Held {
  * ended it, as soon as everything that the handler told is written. Never throws.
  */
 export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promise<Ending | null> {
-  const { workerId, registry, reports, emit, defaultTimeoutMs } = parts;
+  const { workerId, registry, reports, threads, emit, defaultTimeoutMs } = parts;
   // Events of every job are made in one piece each: copied from a common part they cost more than the job may take.
   emit("job.started", {
     job_id: job.id,
@@ -41,6 +43,7 @@ export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promi
   const ending = await runJob({
     job,
     registry,
+    threads,
     breaker,
     reporter: report,
     defaultTimeoutMs,

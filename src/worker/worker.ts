@@ -8,6 +8,7 @@ import { heartbeat } from "./heartbeat.ts";
 import { holdings } from "./holdings.ts";
 import { type Pool, pool, type QueueSlots } from "./pool.ts";
 import { reports } from "./reports.ts";
+import { threads } from "./threads.ts";
 import { wakeups } from "./wakeups.ts";
 
 export interface WorkerParts {
@@ -21,6 +22,9 @@ export interface WorkerParts {
   graceMs: number;
   pollIntervalMs: number;
   defaultTimeoutMs: number;
+  /** How many jobs run at once in threads, and the file of each kind that does. */
+  handlerThreads: number;
+  handlerFiles: ReadonlyMap<string, string>;
   /** Running jobs have told something that can be read now. */
   onReported?: () => void;
 }
@@ -50,25 +54,38 @@ export function worker(parts: WorkerParts): WorkerService {
   });
   const buffer = endings({ db, workerId, emit });
   const told = reports({ db, workerId, emit, onWritten: parts.onReported });
-  const pools = new Map(
-    queues.map((queue) => [
-      queue.name,
-      pool({ ...parts, workerId, queue, holdings: held, endings: buffer, reports: told }),
-    ]),
-  );
+  const running = threads({ workerId, files: parts.handlerFiles, limit: parts.handlerThreads, emit });
+  const pools = new Map(queues.map((queue) => [queue.name, poolsOf(queue)]));
   const hints = wakeups({
     db,
     workerId,
     emit,
-    onWork: (queue, sinceMs) => pools.get(queue)?.wake(sinceMs),
+    onWork: wake,
     onEnded: (attempt) => held.interrupt(attempt, attempt.outcome),
-    onGap: () => wakeAll(pools.values()),
+    onGap() {
+      for (const queue of pools.keys()) wake(queue);
+    },
   });
-  const services = [presence, buffer, told, together("pools", [...pools.values()]), hints];
+  const services = [presence, buffer, told, running, together("pools", [...pools.values()].flat()), hints];
+
+  /** Jobs in threads have a pool of their own: neither they nor the others wait because the others are many. */
+  function poolsOf(queue: QueueSlots): Pool[] {
+    const shared = { ...parts, workerId, holdings: held, endings: buffer, reports: told, threads: running };
+    const inThreads = registry.kinds.filter((kind) => registry.find(kind)?.thread);
+    const others = registry.kinds.filter((kind) => !inThreads.includes(kind));
+    const pools = [pool({ ...shared, queue, kinds: others, inThreads: false })];
+    if (inThreads.length === 0) return pools;
+    const slots = Math.min(queue.slots, parts.handlerThreads);
+    return [...pools, pool({ ...shared, queue: { ...queue, slots }, kinds: inThreads, inThreads: true })];
+  }
+
+  function wake(queue: string, sinceMs?: number) {
+    for (const pool of pools.get(queue) ?? []) pool.wake(sinceMs);
+  }
 
   return {
     name: "worker",
-    wake: (queue) => pools.get(queue)?.wake(),
+    wake,
     get notified() {
       return hints.arriving;
     },
@@ -87,10 +104,6 @@ export function worker(parts: WorkerParts): WorkerService {
       await stopAll(services);
     },
   };
-}
-
-function wakeAll(pools: Iterable<Pool>) {
-  for (const pool of pools) pool.wake();
 }
 
 /** Services that need not wait for each other. */

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { HandlerError, type StoredError, storedError } from "../../src/job/errors.ts";
+import { HandlerError, revived, type StoredError, storedError } from "../../src/job/errors.ts";
 
 /** Far more than one error may take, and far less than a hostile one would. */
 const LARGEST_STORED = 200 * 1024;
@@ -101,6 +101,17 @@ describe("anything that can be thrown can be stored:", () => {
       .record({ name: fc.anything(), message: fc.anything(), stack: fc.anything(), cause: fc.anything() })
       .map((parts) => Object.assign(new Error(), parts));
     fc.assert(fc.property(fc.oneof(fc.anything(), texts, errors), (value) => void storable(value)));
+  });
+});
+
+test("what is stored of an error becomes one again", () => {
+  const cause = new TypeError("inner", { cause: "why" });
+  const { reason, ...stored } = storedError(new RangeError("outer", { cause }), "timed_out");
+  const error = revived({ ...stored, reason: reason! });
+  expect(error).toBeInstanceOf(Error);
+  expect(storedError(error)).toMatchObject({
+    ...stored,
+    cause: { name: "TypeError", message: "inner", cause: { name: "string", message: "why" } },
   });
 });
 

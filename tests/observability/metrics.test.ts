@@ -106,6 +106,7 @@ test("trouble is counted", async () => {
   emit("jobs.rescued", { lost: 3, crashed: 1, failed: 0 });
   emit("jobs.rescued", { lost: 2, crashed: 0, failed: 7 });
   emit("worker.leases_lost", { worker_id: "1", leases: 4 });
+  emit("handler.terminated", { ...JOB, reason: "timed_out" });
   emit("reports.dropped", { ...JOB, lines: 5 });
   emit("reports.refused", { worker_id: "1", lines: 6 });
   emit("step.failed", { step: "endings", error: new Error("no") });
@@ -115,6 +116,7 @@ test("trouble is counted", async () => {
   expect(count("jobsvc_jobs_crashed_total")).toBe(1);
   expect(count("jobsvc_jobs_failed_lost_total")).toBe(7);
   expect(count("jobsvc_leases_lost_total")).toBe(4);
+  expect(count("jobsvc_handler_threads_terminated_total")).toBe(1);
   expect(count("jobsvc_report_lines_dropped_total")).toBe(5);
   expect(count("jobsvc_report_lines_refused_total")).toBe(6);
   expect(count('jobsvc_background_failures_total{step="endings"}')).toBe(1);

@@ -31,6 +31,8 @@ const service = worker({
   graceMs: 0,
   pollIntervalMs: 50,
   defaultTimeoutMs: 60_000,
+  handlerThreads: 1,
+  handlerFiles: new Map(),
 });
 await service.start();
 await Bun.stdin.text();

@@ -1,4 +1,10 @@
-import type { Reporter } from "../../src/handlers/define.ts";
+import type { Report } from "../../src/worker/reports.ts";
 
 /** Takes what a handler tells and forgets it. */
-export const SILENT: Reporter = { progress: () => {}, log: () => {}, emit: () => {} };
+export const SILENT: Omit<Report, "close"> = {
+  progress: () => {},
+  log: () => {},
+  emit: () => {},
+  tell: () => {},
+  miss: () => {},
+};

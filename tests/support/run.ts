@@ -4,9 +4,11 @@ import type { TakenJob } from "../../src/job/job.ts";
 import type { Ending } from "../../src/job/outcome.ts";
 import { Breaker } from "../../src/worker/breaker.ts";
 import { runJob } from "../../src/worker/run.ts";
+
 import { newJob } from "./factory.ts";
 import { handler } from "./handlers.ts";
 import { SILENT } from "./reporter.ts";
+import { NO_THREADS } from "./threads.ts";
 
 /** A job as a worker holds it, of which the database knows nothing. */
 export function taken(changes: Partial<TakenJob> = {}): TakenJob {
@@ -31,6 +33,7 @@ export function run(work: JobDefinition["run"], options: RunOptions = {}): Promi
     registry: registry([handler(work, options.definition)]),
     breaker,
     reporter: SILENT,
+    threads: NO_THREADS,
     defaultTimeoutMs,
     random: () => random,
     complain,

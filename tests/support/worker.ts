@@ -62,6 +62,8 @@ export function newWorker(
     graceMs: 10_000,
     pollIntervalMs: NEVER_MS,
     defaultTimeoutMs: 60_000,
+    handlerThreads: 10,
+    handlerFiles: new Map(),
     ...changes,
   });
 

@@ -11,6 +11,7 @@ import { ending, insertNew, working } from "../support/factory.ts";
 import { clear, states } from "../support/facts.ts";
 import { handler } from "../support/handlers.ts";
 import { proxyTo } from "../support/proxy.ts";
+import { NO_THREADS } from "../support/threads.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
@@ -83,6 +84,9 @@ describe("a full buffer", () => {
       db,
       workerId: worker.id,
       queue: { name: "default", slots: 5 },
+      kinds: ["ai_agent"],
+      inThreads: false,
+      threads: NO_THREADS,
       registry: registry([handler(() => "ran")]),
       holdings: held,
       endings: watched,

@@ -7,6 +7,7 @@ import { runJob } from "../../src/worker/run.ts";
 import { obedient, stubborn } from "../support/handlers.ts";
 import { SILENT } from "../support/reporter.ts";
 import { type RunOptions, run, taken } from "../support/run.ts";
+import { NO_THREADS } from "../support/threads.ts";
 
 /** W3C trace context. */
 const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -192,6 +193,7 @@ describe("a handler", () => {
         registry: registry([definition]),
         breaker: new Breaker(),
         reporter: SILENT,
+        threads: NO_THREADS,
         defaultTimeoutMs: FAR_MS,
         random: () => 0.5,
         complain: () => {},
