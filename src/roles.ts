@@ -14,11 +14,6 @@ import { type EventStreams, eventStreams } from "./http/event_streams.ts";
 import { type HttpServer, httpServer, probeServer } from "./http/server.ts";
 import { type Waiter, waiter } from "./http/waiter.ts";
 import type { Service } from "./lifecycle/service.ts";
-import { pruner } from "./maintenance/pruner.ts";
-import { rescuer } from "./maintenance/rescuer.ts";
-import { tallier } from "./maintenance/tallier.ts";
-import { maintenance } from "./maintenance/task.ts";
-import { timekeeper } from "./maintenance/timekeeper.ts";
 import type { Emit } from "./observability/events.ts";
 import { both } from "./observability/listeners.ts";
 import { createMetrics } from "./observability/metrics.ts";
@@ -29,6 +24,7 @@ import { inserter } from "./queue/inserter.ts";
 import { readQueues } from "./queue/queues.ts";
 import { readJobUsage } from "./queue/usage.ts";
 import { readiness } from "./readiness.ts";
+import { upkeep } from "./upkeep.ts";
 import { slotsWithThreads, workedQueues } from "./worked_queues.ts";
 import { type WorkerService, worker } from "./worker/worker.ts";
 
@@ -90,9 +86,7 @@ export function processFor(parts: RoleParts): Process {
   const state = readiness(db, running);
   const watching = eventStreams({ db, emit });
   const guard = keys();
-  // Everywhere, and not only beside a worker: where all workers come over HTTP, there is none.
-  const upkeep = [sweeping(), timekeeping(), pruning(), tallying()];
-  const jobs = works ? [jobWorker(), ...upkeep] : upkeep;
+  const jobs = [...(works ? [jobWorker()] : []), ...upkeep({ settings, db, kinds, emit })];
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
@@ -124,28 +118,6 @@ export function processFor(parts: RoleParts): Process {
       onReported: watching.wake,
     });
     return running.worker;
-  }
-
-  function sweeping(): Service {
-    const { workerTtlMs, maxLosses } = settings;
-    return maintenance(rescuer({ db, emit, workerTtlMs, maxLosses }), emit);
-  }
-
-  function timekeeping(): Service {
-    return maintenance(timekeeper({ db, emit, retryOf: (kind) => kinds.find(kind)?.retry }), emit);
-  }
-
-  function pruning(): Service {
-    const retention = {
-      completedHours: settings.retentionCompletedHours,
-      cancelledHours: settings.retentionCancelledHours,
-      failedHours: settings.retentionFailedHours,
-    };
-    return maintenance(pruner({ db, emit, retention }), emit);
-  }
-
-  function tallying(): Service {
-    return maintenance(tallier({ db }), emit);
   }
 
   function http(waiter: Waiter, streams: EventStreams): HttpServer {
