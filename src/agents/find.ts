@@ -1,5 +1,6 @@
 import type { Database } from "../db/connect.ts";
 import { grouped } from "../db/grouped.ts";
+import { patiently } from "../db/patient.ts";
 import type { Agent, AiAgentConfig, ClientAgentConfig } from "../job/agent.ts";
 import type { Secrets } from "./secrets.ts";
 import { type StoredAgent, stored } from "./stored.ts";
@@ -10,13 +11,14 @@ export type FindAgent = (resourceId: string) => Promise<Agent | undefined>;
  * Finds agents with their secrets in the clear; undefined when none is registered under the id. Whether a job may use
  * it is for the caller to see: its kind and its user tell. Throws a `SecretError` when its secret cannot be read.
  *
- * Jobs that start together share a statement, for a simulated job must not cost one of its own.
+ * Jobs that start together share a statement, for a simulated job must not cost one of its own. While the database is
+ * away they wait for it.
  */
 export function agentFinder(db: Database, secrets: Secrets): FindAgent {
   const ask = grouped((resourceIds: readonly string[]) => read(db, resourceIds));
 
   return async (resourceId) => {
-    const found = (await ask(resourceId)).find((agent) => agent.resourceId === resourceId);
+    const found = (await patiently(() => ask(resourceId))).find((agent) => agent.resourceId === resourceId);
     return found && inTheClear(found, secrets);
   };
 }
