@@ -32,10 +32,11 @@ export function auth({ keyring, badKeys, limits }: Access) {
     const path = pathOf(request);
     if (!isGuarded(path) || isCallback(path)) return;
     const key = bearerOf(request);
-    const address = addressOf(request, server);
-    if (key !== undefined && !keyring.hasOpened(key)) refuseWhoGuesses(badKeys.refusedFor(address), KEY);
+    // The address is asked for only where it matters, for the system does not give it for nothing.
+    if (key !== undefined && !keyring.hasOpened(key))
+      refuseWhoGuesses(badKeys.refusedFor(addressOf(request, server)), KEY);
     const principal = await keyring.identify(key);
-    if (principal === undefined && key !== undefined) badKeys.count(address);
+    if (principal === undefined && key !== undefined) badKeys.count(addressOf(request, server));
     if (principal === undefined) throw unauthorized(key, KEY);
     if (principal === ANYBODY) refuseOtherSites(request);
     callers.set(request, { principal, limits, identify: () => keyring.identify(key) });

@@ -14,6 +14,8 @@ export interface RouteTable {
 
 export function routeTable(routes: readonly Route[]): RouteTable {
   const patterns = routes.map((route) => ({ ...route, pattern: patternOf(route.path) }));
+  /** Found without trying patterns, for this is asked at every request. */
+  const fixedPaths = new Set(routes.map(({ path }) => path).filter((path) => !path.includes(":")));
 
   /** A fixed path comes before one with parameters, as in the router: `/api/jobs/create` is no job. */
   function routesAt(path: string) {
@@ -29,7 +31,7 @@ export function routeTable(routes: readonly Route[]): RouteTable {
   }
 
   return {
-    routeOf: (path) => routesAt(path)[0]?.path,
+    routeOf: (path) => (fixedPaths.has(path) ? path : routesAt(path)[0]?.path),
     missing(method, path) {
       const methods = methodsAt(path);
       if (methods.length === 0 || methods.includes(method)) return notFound();

@@ -67,7 +67,7 @@ export function jobMetrics(registry: Registry, { kinds, queues }: Works): Listen
       read: () =>
         Iterator.from(known.all())
           .map((lane) => ({ labels: { ...lane.labels }, spread: read(lane) }))
-          .filter(({ spread }) => spread.counts.some((count) => count > 0)),
+          .filter(({ spread }) => spread.count > 0),
     });
   }
 

@@ -3,6 +3,7 @@ import type { Histogram, Registry } from "prom-client";
 /** How values spread: how many lie in each bucket, and what they add up to. */
 export class Spread {
   sum = 0;
+  count = 0;
   readonly counts: number[];
 
   /** `bounds`: the upper ends of the buckets, in rising order; what is larger has a bucket of its own. */
@@ -15,6 +16,7 @@ export class Spread {
     while (bucket < this.bounds.length && value > this.bounds[bucket]!) bucket++;
     this.counts[bucket]!++;
     this.sum += value;
+    this.count++;
   }
 }
 
