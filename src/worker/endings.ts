@@ -2,10 +2,12 @@ import type { Database } from "../db/connect.ts";
 import { isUnavailable } from "../db/deadline.ts";
 import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
+import type { Usage } from "../job/usage.ts";
 import { loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
 import { endAttempts } from "../queue/end.ts";
+import { recordUsage } from "../queue/usage.ts";
 
 /** One statement's worth of endings. */
 const FLUSH_SIZE = 1_000;
@@ -23,6 +25,8 @@ export interface Endings extends Service {
   expect(job: TakenJob): void;
   /** Hands in a job: with its ending, or with null when somebody else has ended it. */
   handIn(job: TakenJob, ending: Ending | null): void;
+  /** Adds what a job has used up to the ending that somebody else has written. */
+  spentInVain(job: TakenJob, usage: Usage): void;
 }
 
 interface Waiting {
@@ -112,8 +116,16 @@ export function endings({ db, workerId, emit }: EndingsParts): Endings {
     else openJobs.delete(leaseId);
   }
 
-  function reportLost({ id, kind, queue, attempt }: TakenJob, { outcome }: Ending) {
+  function reportLost(job: TakenJob, { outcome, usage }: Ending) {
+    const { id, kind, queue, attempt } = job;
     emit("job.ending_lost", { job_id: id, kind, queue, attempt, worker_id: workerId, outcome });
+    if (usage) spentInVain(job, usage);
+  }
+
+  /** Tried once: it is good to know, and nothing depends on it. */
+  function spentInVain({ id, attempt }: TakenJob, usage: Usage) {
+    const report = (error: unknown) => emit("step.failed", { step: "usage", error });
+    recordUsage(db, { jobId: id, attempt }, usage).catch(report);
   }
 
   return {
@@ -129,6 +141,7 @@ export function endings({ db, workerId, emit }: EndingsParts): Endings {
       if (waiting.length === 1) waitingSinceMs = performance.now();
       if (waiting.length === 1 || waiting.length === FLUSH_SIZE) flushing.wake();
     },
+    spentInVain,
     start: () => flushing.start(),
     async stop() {
       await flushing.stop();

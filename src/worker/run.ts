@@ -26,6 +26,8 @@ export interface Run {
   random: () => number;
   /** Hears that the kind's own retry function was of no use, and why. */
   complain: (error: unknown) => void;
+  /** Hears what an attempt had used up that somebody else has ended. */
+  spentInVain: (usage: Usage) => void;
 }
 
 /** What is noted while a handler runs: it may be broken off before it can answer anything. */
@@ -53,7 +55,11 @@ export async function runJob(run: Run): Promise<Ending | null> {
     const definition = registry.find(job.kind);
     if (!definition) throw new PayloadError(`nobody here knows the kind "${job.kind}"`);
     const result = await untilBroken(run, definition, notes);
-    if (result === INTERRUPTED) return breaker.reason === "released" ? releasedEnding(job, notes) : null;
+    if (result === INTERRUPTED && breaker.reason === "released") return releasedEnding(job, notes);
+    if (result === INTERRUPTED) {
+      if (notes.usage) run.spentInVain(notes.usage);
+      return null;
+    }
     if (result !== null && typeof result === "object") return { ...ending(job, notes), ...result };
     return { ...ending(job, notes), result };
   } catch (thrown) {

@@ -3,6 +3,7 @@ import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import type { Emit, Events } from "../observability/events.ts";
 import type { Breaker } from "./breaker.ts";
+import type { Endings } from "./endings.ts";
 import type { Interruption } from "./holdings.ts";
 import type { Reports } from "./reports.ts";
 import { runJob } from "./run.ts";
@@ -14,6 +15,7 @@ export interface SlotParts {
   reports: Reports;
   threads: Threads;
   emit: Emit;
+  endings: Pick<Endings, "spentInVain">;
   defaultTimeoutMs: number;
 }
 
@@ -28,7 +30,7 @@ export interface Held {
  * ended it, as soon as everything that the handler told is written. Never throws.
  */
 export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promise<Ending | null> {
-  const { workerId, registry, reports, threads, emit, defaultTimeoutMs } = parts;
+  const { workerId, registry, reports, threads, emit, endings, defaultTimeoutMs } = parts;
   // Events of every job are made in one piece each: copied from a common part they cost more than the job may take.
   emit("job.started", {
     job_id: job.id,
@@ -49,6 +51,7 @@ export async function runInSlot(parts: SlotParts, { job, breaker }: Held): Promi
     defaultTimeoutMs,
     random: Math.random,
     complain: (error) => emit("handler.retry_failed", { ...namesOf(job, workerId), error }),
+    spentInVain: (usage) => endings.spentInVain(job, usage),
   });
   if (ending) {
     emitEnding(parts, job, ending);

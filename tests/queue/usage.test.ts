@@ -1,9 +1,27 @@
 import { expect, test } from "bun:test";
-import { readJobUsage } from "../../src/queue/usage.ts";
+import { cancelJob } from "../../src/queue/cancel.ts";
+import { readJobUsage, recordUsage } from "../../src/queue/usage.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, insertNew, passTime, registered, take } from "../support/factory.ts";
+import { endings } from "../support/facts.ts";
 
 const db = await testDatabase();
+
+test("usage is added to an attempt that has ended without it, and to no other", async () => {
+  const worker = await registered(db);
+  const [job] = await insertNew(db, 1, { priority: 1 });
+  const [taken] = await take(db, worker, 1);
+  const attempt = { jobId: job!.id, attempt: 1 };
+  const usage = { input_tokens: 1, output_tokens: 2 };
+  await recordUsage(db, attempt, usage);
+  expect(await readJobUsage(db, job!.id)).toBeNull();
+  await cancelJob(db, job!.id);
+  await recordUsage(db, attempt, usage);
+  await recordUsage(db, attempt, { input_tokens: 100, output_tokens: 200 });
+  expect(await readJobUsage(db, job!.id)).toEqual(usage);
+  expect(await end(db, worker, [taken!])).toEqual([]);
+  expect(await endings(db, job!.id)).toMatchObject([{ outcome: "cancelled" }]);
+});
 
 test("what a job has used up is the sum of its attempts, and of no other job's", async () => {
   const worker = await registered(db);

@@ -17,6 +17,7 @@ import { chatRequest, EVENT_STREAM, ending, modelServer, piece, says, streams } 
 import { newSecret, receiver, verified } from "./receiver.ts";
 import type { Service } from "./service.ts";
 import { allEvents } from "./sse.ts";
+import { until } from "./until.ts";
 
 const MODEL = "456e7890-e89b-12d3-a456-426614174001";
 const BUDGETED = "456e7890-e89b-12d3-a456-426614174002";
@@ -184,6 +185,7 @@ export async function agentsJourney({ start }: AgentsJourney): Promise<void> {
       await jobs.reached(id, "running");
       expect((await jobs.cancel(id)).status).toBe(200);
       await call.closed;
+      await until("what it had used up", async () => (await jobs.job(id)).usage?.estimated);
     });
 
     ends(model, ask, [

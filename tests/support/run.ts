@@ -2,6 +2,7 @@ import type { JobDefinition } from "../../src/handlers/define.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import type { TakenJob } from "../../src/job/job.ts";
 import type { Ending } from "../../src/job/outcome.ts";
+import type { Usage } from "../../src/job/usage.ts";
 import { Breaker } from "../../src/worker/breaker.ts";
 import { runJob } from "../../src/worker/run.ts";
 
@@ -23,11 +24,13 @@ export interface RunOptions {
   defaultTimeoutMs?: number;
   random?: number;
   complain?: (error: unknown) => void;
+  spentInVain?: (usage: Usage) => void;
 }
 
 /** Runs one attempt with this handler, with the dice in the middle. */
 export function run(work: JobDefinition["run"], options: RunOptions = {}): Promise<Ending | null> {
-  const { breaker = new Breaker(), defaultTimeoutMs = 60_000, random = 0.5, complain = () => {} } = options;
+  const { breaker = new Breaker(), defaultTimeoutMs = 60_000, random = 0.5 } = options;
+  const { complain = () => {}, spentInVain = () => {} } = options;
   return runJob({
     job: taken(options.job),
     registry: registry([handler(work, options.definition)]),
@@ -37,5 +40,6 @@ export function run(work: JobDefinition["run"], options: RunOptions = {}): Promi
     defaultTimeoutMs,
     random: () => random,
     complain,
+    spentInVain,
   });
 }

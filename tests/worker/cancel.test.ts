@@ -60,6 +60,24 @@ describe("a running job that is cancelled", () => {
     },
   );
 
+  test("is told what it had used up by then", async () => {
+    const usage = { input_tokens: 12, output_tokens: 5, cost: 0.5 };
+    const spent = Promise.withResolvers<void>();
+    const definition = handler((_, context) => {
+      context.spent(usage);
+      spent.resolve();
+      return stubborn();
+    });
+    const [job] = await insertNew(db, 1);
+    await startWorker(db, [definition]);
+    await spent.promise;
+    await cancelJob(db, job!.id);
+    await until("its usage", async () => {
+      const [attempt] = await db.sql`select outcome, usage from jobsvc.attempts where job_id = ${job!.id}`;
+      return attempt?.usage && Bun.deepEquals({ ...attempt }, { outcome: "cancelled", usage });
+    });
+  });
+
   test("gives its slot to the next, also when it does not heed its signal", async () => {
     const { definition, started } = watched(stubborn);
     const [job] = await insertNew(db, 1);

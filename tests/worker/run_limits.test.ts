@@ -197,6 +197,7 @@ describe("a handler", () => {
         defaultTimeoutMs: FAR_MS,
         random: () => 0.5,
         complain: () => {},
+        spentInVain: () => {},
       });
     const wrong = await attempt('{"to":["a",7]}');
     expect(wrong).toMatchObject({ outcome: "failed", retryAfterMs: null });

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import type { Usage } from "../../src/job/usage.ts";
 import { Breaker } from "../../src/worker/breaker.ts";
 import { stubborn } from "../support/handlers.ts";
 import { run } from "../support/run.ts";
@@ -45,6 +46,21 @@ describe("what a handler has spent is told with its attempt", () => {
       { breaker },
     );
     expect(ending).toMatchObject({ outcome: "released", usage: FIRST });
+  });
+
+  test("that somebody else has ended, to whoever can still add it", async () => {
+    const breaker = new Breaker();
+    const told: Usage[] = [];
+    const ending = await run(
+      (_, { spent }) => {
+        spent(LAST);
+        breaker.abort("cancelled");
+        return stubborn();
+      },
+      { breaker, spentInVain: (usage) => told.push(usage) },
+    );
+    expect(ending).toBeNull();
+    expect(told).toEqual([LAST]);
   });
 
   test("and is null where nothing was", async () => {

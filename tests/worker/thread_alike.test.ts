@@ -55,6 +55,7 @@ async function attempt(
     defaultTimeoutMs: 60_000,
     random: () => 0.5,
     complain: (error) => complaints.push(String(error)),
+    spentInVain: () => {},
   });
   const { ranMs, endedAtMs, error, ...rest } = ending!;
   return { ending: rest, error: withoutStacks(error), told, complaints };
