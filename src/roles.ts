@@ -12,6 +12,7 @@ import type { LoadedHandler } from "./handlers/load.ts";
 import { registry } from "./handlers/registry.ts";
 import { type EventStreams, eventStreams } from "./http/event_streams.ts";
 import { type HttpServer, httpServer, probeServer } from "./http/server.ts";
+import { type Takers, takers } from "./http/takers.ts";
 import { type Waiter, waiter } from "./http/waiter.ts";
 import type { Service } from "./lifecycle/service.ts";
 import type { Emit } from "./observability/events.ts";
@@ -86,12 +87,14 @@ export function processFor(parts: RoleParts): Process {
   const state = readiness(db, running);
   const watching = eventStreams({ db, emit });
   const guard = keys();
+  const pulling = pullers();
   const jobs = [...(works ? [jobWorker()] : []), ...upkeep({ settings, db, kinds, emit })];
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
   if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
   const api = http(waiting, watching);
-  return { services: [database(db), api, waiting, watching, ...jobs, state.service], api };
+  // Those who wait for jobs are sent away first, and can still end those that they have while others finish theirs.
+  return { services: [database(db), api, waiting, watching, ...jobs, pulling, state.service], api };
 
   function jobWorker(): Service {
     running.worker = worker({
@@ -120,16 +123,30 @@ export function processFor(parts: RoleParts): Process {
     return running.worker;
   }
 
+  function tellOfWork(queues: Iterable<string>) {
+    const named = [...queues];
+    for (const queue of named) {
+      running.worker?.wake(queue);
+      pulling.wake(queue);
+    }
+    announce(named);
+  }
+
+  function pullers(): Takers {
+    const { pollIntervalMs, jobTimeoutMs } = settings;
+    return takers({ db, emit, pollIntervalMs, defaultLimitMs: jobTimeoutMs, failLost: kinds.failLost });
+  }
+
   function http(waiter: Waiter, streams: EventStreams): HttpServer {
     return httpServer({
       streams,
       metrics,
       waiter,
       db,
-      inserter: inserter(db, (queues) => {
-        for (const queue of queues) running.worker?.wake(queue);
-        announce(queues);
-      }),
+      inserter: inserter(db, tellOfWork),
+      takers: pulling,
+      retryOf: (kind) => kinds.find(kind)?.retry,
+      onWork: tellOfWork,
       emit,
       kinds,
       secrets: parts.secrets,

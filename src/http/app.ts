@@ -14,6 +14,7 @@ import { type HealthParts, healthRoutes } from "./health.ts";
 import { jobActionRoutes } from "./job_actions.ts";
 import { type JobParts, jobRoutes } from "./jobs.ts";
 import { keyRoutes } from "./keys.ts";
+import { type LeaseParts, leaseRoutes } from "./leases.ts";
 import { listRoutes } from "./list.ts";
 import { type MetricsRouteParts, metricsRoutes } from "./metrics.ts";
 import { openApi } from "./openapi.ts";
@@ -21,9 +22,17 @@ import { queueRoutes } from "./queues.ts";
 import { routeTable } from "./route_table.ts";
 import { statsRoutes } from "./stats.ts";
 import { swaggerRoutes } from "./swagger.ts";
+import { type TakeParts, takeRoutes } from "./take.ts";
 import { workerRoutes } from "./workers.ts";
 
-export interface AppParts extends JobParts, AgentParts, EventParts, HealthParts, MetricsRouteParts {
+export interface AppParts
+  extends JobParts,
+    AgentParts,
+    EventParts,
+    TakeParts,
+    LeaseParts,
+    HealthParts,
+    MetricsRouteParts {
   emit: Emit;
   access: Access;
 }
@@ -62,6 +71,8 @@ function resources(parts: AppParts) {
     .use(bulkRoutes(parts))
     .use(queueRoutes(parts))
     .use(workerRoutes(parts))
+    .use(takeRoutes(parts))
+    .use(leaseRoutes(parts))
     .use(statsRoutes(parts))
     .use(agentRoutes(parts))
     .use(keyRoutes(parts))

@@ -1,10 +1,8 @@
-import { Problem, type ProblemKind, type ProblemParts, problemBody } from "./problem.ts";
-
 // One story runs through all of them: a job that failed once, and ended well at its second attempt.
 
 const JOB_ID = "0198c8e2-6a10-7d52-8f3c-51d2a0b4c6e8";
-const REQUEST_ID = "0198c8e2-5f3a-7c41-9d0b-2f6f3b1f4a77";
 const KEY_ID = "0198c8e0-91c4-7b0e-a8f2-6d1e7c3b5a90";
+const LEASE_ID = "PzYvOGp8SZ6Q3nPNUWUlyQGYyOJqEH1SjzxR0qC0xugAAAAB";
 const WORKER_ID = "3f0f6a52-8d0e-4a54-9a39-0f7c2b9d8e11";
 
 const WHOSE = {
@@ -141,6 +139,28 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
       },
     ],
   },
+  Taken: {
+    worker_id: WORKER_ID,
+    ttl_ms: 30_000,
+    jobs: [
+      {
+        lease_id: LEASE_ID,
+        job_id: JOB_ID,
+        attempt: 1,
+        kind: "video",
+        queue: "default",
+        priority: 5,
+        user_id: WHOSE.user_id,
+        resource_id: WHOSE.resource_id,
+        max_retries: 3,
+        timeout_ms: 1_800_000,
+        deadline_at: "2026-03-02T10:00:00.250Z",
+        payload: { task: "process_data", data: "example" },
+      },
+    ],
+  },
+  LeaseBeat: { expires_at: "2026-03-02T09:30:30.250Z", deadline_at: "2026-03-02T10:00:00.250Z" },
+  LeaseEnded: { job_id: JOB_ID, attempt: 1, outcome: "failed", retry_in_ms: 1_000 },
   Stats: { total: COUNTS, by_kind: [{ queue: "default", resource_type: "ai_agent", ...COUNTS }] },
   Agent: AGENT,
   AgentPage: { agents: [AGENT], next_cursor: null },
@@ -164,32 +184,3 @@ export const EXAMPLES: Readonly<Record<string, unknown>> = {
   Health: { status: "ok", ...HEALTH },
   Readiness: { status: "ready", checks: { database: { ok: true } } },
 };
-
-const PROBLEMS: Record<ProblemKind, [detail: string, parts?: ProblemParts]> = {
-  malformed: ["the body is not JSON"],
-  unauthorized: ["send an API key as Authorization: Bearer <key>"],
-  forbidden: ["this API key lacks the scope jobs:manage", { more: { scope: "jobs:manage" } }],
-  not_found: ["there is nothing at this address"],
-  method_not_allowed: ["this address takes GET, HEAD"],
-  too_slow: ["the body must be here within 25 seconds"],
-  already_final: ["the job is completed already"],
-  not_final: ["the job is running"],
-  not_waiting: ["the job is running"],
-  still_held: ["the job is cancelled, but who ran it has not let go of it yet"],
-  in_progress: ["the first request with this Idempotency-Key is still being answered"],
-  key_reused: ["this Idempotency-Key was used for another request; choose a new one"],
-  too_large: ["the body may have 589824 bytes"],
-  unsupported_media_type: ["send the body with Content-Type: application/json"],
-  invalid: [
-    "one field is not valid",
-    { errors: [{ pointer: "/priority", detail: "must be an integer from 1 to 9" }] },
-  ],
-  too_many_requests: ["this key may make 60000 read calls in 60 seconds"],
-  internal: ["it was logged under this request's id"],
-  unavailable: ["the database cannot be reached"],
-};
-
-export function exampleProblem(kind: ProblemKind) {
-  const [detail, parts] = PROBLEMS[kind];
-  return problemBody(new Problem(kind, detail, parts), REQUEST_ID);
-}

@@ -3,13 +3,14 @@ import { type AnyElysia, Elysia } from "elysia";
 import type { Scope } from "../access/scopes.ts";
 import { headerComponents } from "./answer_headers.ts";
 import { isGuarded, scopeOf } from "./auth.ts";
-import { EXAMPLES, exampleProblem } from "./examples.ts";
+import { EXAMPLES } from "./examples.ts";
 import type { Kinds } from "./kinds.ts";
 import { linkComponents } from "./links.ts";
 import { namedSchemas, type Schema } from "./named_schemas.ts";
 import { newJobByKind } from "./new_job_by_kind.ts";
 import { describe, mapValues, type Operation } from "./operation.ts";
 import { type ProblemKind, titleOf } from "./problem.ts";
+import { exampleProblem } from "./problem_examples.ts";
 
 /** Never reached from outside: the generator has an app of its own, for its page loads scripts from other hosts. */
 const PAGE_PATH = "/generated";
@@ -48,7 +49,10 @@ export async function openApi(routes: AnyElysia, version: string, kinds: Kinds) 
     tags: [
       { name: "jobs", description: "Jobs, from their creation to their end." },
       { name: "queues", description: "Queues, and how many jobs are where." },
-      { name: "workers", description: "The processes that run jobs." },
+      {
+        name: "workers",
+        description: "Who runs jobs, and how workers in any language take, tell of and end them.",
+      },
       { name: "agents", description: "Whom jobs call: models, and clients." },
       { name: "access", description: "Keys, and who managed what with them." },
       { name: "health", description: "Is the service there, and can it work?" },

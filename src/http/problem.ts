@@ -16,6 +16,7 @@ const KINDS = {
   not_final: { status: 409, title: "The job has not ended" },
   not_waiting: { status: 409, title: "The job does not wait" },
   still_held: { status: 409, title: "Somebody still holds the job" },
+  stale: { status: 409, title: "The job is not held any more" },
   in_progress: { status: 409, title: "The same request is being answered" },
   key_reused: { status: 422, title: "The idempotency key belongs to another request" },
   too_large: { status: 413, title: "The request is too large" },

@@ -2,6 +2,7 @@
 import "elysia";
 import { type ObjectOptions, type TProperties, type TSchema, Type } from "@sinclair/typebox";
 import { NAME_PATTERN } from "../job/job.ts";
+import { STALE_REASONS } from "../job/stale.ts";
 
 // A schema with an `$id` is a component of the OpenAPI document under that name, wherever it is used.
 
@@ -77,6 +78,7 @@ export const ProblemBody = answered(
       ),
     ),
     scope: Type.Optional(Type.String({ description: "The scope that the key lacks." })),
+    reason: Type.Optional(word(STALE_REASONS, "Why a job is not held any more.")),
     checks: Type.Optional(CHECKS),
   },
   {

@@ -30,6 +30,13 @@ export interface NewJob {
   metadata: Record<string, unknown>;
 }
 
+/** A job that was lost this often is suspected of killing its worker (see `queue/rescue.ts`). */
+const SUSPECT_LOSSES = 2;
+
+export function isSuspect({ losses }: Pick<TakenJob, "losses">): boolean {
+  return losses >= SUSPECT_LOSSES;
+}
+
 /** A job as a worker holds it: what was asked, and where it stands on its way. */
 export interface TakenJob {
   id: string;

@@ -1,4 +1,4 @@
-import type { TakenJob } from "../job/job.ts";
+import { isSuspect, type TakenJob } from "../job/job.ts";
 import type { Outcome } from "../job/outcome.ts";
 import type { AttemptKey } from "../queue/end.ts";
 import { Breaker } from "./breaker.ts";
@@ -28,9 +28,6 @@ export interface Holdings {
   interruptAll(why: Interruption): void;
 }
 
-/** A job that was lost this often is suspected of killing its worker (see `queue/rescue.ts`). */
-const SUSPECT_LOSSES = 2;
-
 export function holdings(): Holdings {
   /** By the job as it was taken, and not by its id: that is hashed once for every job and looked for once in a while. */
   const held = new Map<TakenJob, Breaker>();
@@ -59,11 +56,11 @@ export function holdings(): Holdings {
     hold(job) {
       const breaker = new Breaker();
       held.set(job, breaker);
-      if (job.losses >= SUSPECT_LOSSES) suspects++;
+      if (isSuspect(job)) suspects++;
       return breaker;
     },
     settle(job) {
-      if (held.delete(job) && job.losses >= SUSPECT_LOSSES) suspects--;
+      if (held.delete(job) && isSuspect(job)) suspects--;
     },
     interrupt: ({ jobId, attempt }, why) =>
       interruptWhere((job) => job.id === jobId && job.attempt === attempt, why),

@@ -2,13 +2,15 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { createKey } from "../../src/access/keys.ts";
 import { putAgent } from "../../src/agents/put.ts";
 import { eventStreams } from "../../src/http/event_streams.ts";
+import { leaseIdOf } from "../../src/http/lease_id.ts";
 import { type HttpServer, httpServer } from "../../src/http/server.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { inserter } from "../../src/queue/inserter.ts";
-import { testAccess, testParts } from "../http/client.ts";
+import { newTakers, testAccess, testParts } from "../http/client.ts";
 import { newAiAgent, TEST_SECRETS } from "../support/agents.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
+import { heldOf, pull, pullWorker } from "../support/pulling.ts";
 import { visits } from "./chromium.ts";
 import { authorize, operation, run } from "./swagger_page.ts";
 
@@ -28,6 +30,7 @@ beforeAll(async () => {
     ...parts,
     db,
     streams,
+    takers: newTakers(db),
     inserter: inserter(db, () => {}),
     metrics: { text: async () => "jobsvc_ready 1\n" },
     access: testAccess({ settingsKeys: [KEY] }),
@@ -59,6 +62,14 @@ async function key(): Promise<string> {
     .record.id;
 }
 
+/** The lease of a job in the hands of a worker over HTTP. */
+async function lease(): Promise<{ id: string }> {
+  const kind = crypto.randomUUID();
+  await insertNew(db, 1, { kind });
+  const [job] = await pull(db, await pullWorker(db, { kinds: [kind] }), 1);
+  return { id: leaseIdOf(heldOf(job!)) };
+}
+
 async function agent(): Promise<{ resource_id: string }> {
   const wanted = newAiAgent();
   await putAgent(db, TEST_SECRETS, wanted, null);
@@ -78,6 +89,11 @@ const VALUES: Record<string, () => Promise<Record<string, string>>> = {
   putAgent: agent,
   deleteAgent: agent,
   revokeKey: async () => ({ id: await key() }),
+  beatLease: lease,
+  reportProgress: lease,
+  reportLog: lease,
+  reportOutput: lease,
+  endLease: lease,
   pauseQueue: async () => ({ name: "default" }),
   resumeQueue: async () => ({ name: "default" }),
 };

@@ -5,10 +5,14 @@ import { type AccessParts, access } from "../../src/access/access.ts";
 import type { Database } from "../../src/db/connect.ts";
 import { type AppParts, createApp } from "../../src/http/app.ts";
 import { eventStreams } from "../../src/http/event_streams.ts";
+import { leaseIdOf } from "../../src/http/lease_id.ts";
 import { ProblemBody } from "../../src/http/schemas.ts";
+import type { TakeSourcesParts } from "../../src/http/take_sources.ts";
+import { type Takers, takers } from "../../src/http/takers.ts";
 import type { NewJob } from "../../src/job/job.ts";
 import { TEST_SECRETS, TEST_TOKENS } from "../support/agents.ts";
 import { NO_KINDS } from "../support/kinds.ts";
+import { NEVER_MS } from "../support/worker.ts";
 
 /** The request of the README, word for word. */
 export const SEED_REQUEST = {
@@ -22,6 +26,8 @@ export const SEED_REQUEST = {
 };
 
 export const SOME_ID = "0198c8e2-5f3a-7c41-9d0b-2f6f3b1f4a77";
+
+export const SOME_LEASE = leaseIdOf({ leaseId: SOME_ID, jobId: SOME_ID, attempt: 1 });
 
 /** For requests that must be answered without it. */
 const UNTOUCHED: Database = {
@@ -42,6 +48,18 @@ export function testAccess(changes: Partial<AccessParts> = {}) {
   });
 }
 
+/** What hands out jobs on this database to workers over HTTP. It looks by itself as good as never. */
+export function newTakers(db: Database, changes: Partial<TakeSourcesParts> = {}): Takers {
+  return takers({
+    db,
+    emit: () => {},
+    pollIntervalMs: NEVER_MS,
+    defaultLimitMs: 60_000,
+    failLost: [],
+    ...changes,
+  });
+}
+
 export type Told = { name: string; fields: Record<string, unknown> };
 
 /** What an app is made of, without a database; and what became of it. */
@@ -58,6 +76,9 @@ export function testParts() {
     },
     emit: (name, fields) => told.push({ name, fields: { ...fields } }),
     streams: eventStreams({ db: UNTOUCHED, emit: () => {} }),
+    takers: newTakers(UNTOUCHED),
+    retryOf: () => undefined,
+    onWork: () => {},
     metrics: { text: async () => "" },
     waiter: { name: "waiter", ended: async () => {}, start: async () => {}, stop: async () => {} },
     kinds: NO_KINDS,
@@ -73,7 +94,8 @@ export function testParts() {
 /** An app that remembers which jobs it was to insert and which events it emitted. */
 export function testApp(changes: Partial<AppParts> = {}) {
   const { parts, inserted, told } = testParts();
-  return { app: createApp({ ...parts, ...changes }), inserted, told };
+  const onDatabase = changes.db && { takers: newTakers(changes.db) };
+  return { app: createApp({ ...parts, ...onDatabase, ...changes }), inserted, told };
 }
 
 export function request(

@@ -100,7 +100,11 @@ describe("SQL in", () => {
         `/api/agents/${segment}`,
       ])
         expect((await harmless("GET", path)).status).toBe(404);
-      for (const path of [`/api/jobs/${segment}/cancel`, `/api/queues/${segment}/pause`])
+      for (const path of [
+        `/api/jobs/${segment}/cancel`,
+        `/api/queues/${segment}/pause`,
+        `/api/leases/${segment}/beat`,
+      ])
         expect((await harmless("POST", path)).status).toBe(404);
       expect((await harmless("DELETE", `/api/keys/${segment}`)).status).toBe(404);
     }
@@ -117,6 +121,18 @@ describe("SQL in", () => {
       }
     }
     expect(await everything(db)).toEqual(before);
+  });
+
+  test("what a worker wishes is a value", async () => {
+    const before = await everything(db);
+    const worker = { name: "host" };
+    for (const text of HOSTILE)
+      for (const wish of [{ kinds: [text] }, { queues: [text] }, { worker: { ...worker, id: text } }])
+        expect((await harmless("POST", "/api/take", { kinds: ["none"], worker, ...wish })).status).toBe(422);
+    expect(await everything(db)).toEqual(before);
+    for (const name of HOSTILE) await harmless("POST", "/api/take", { kinds: ["none"], worker: { name } });
+    const listed = (await (await harmless("GET", "/api/workers")).json()) as { workers: { name: string }[] };
+    expect(listed.workers.map(({ name }) => name).toSorted()).toEqual(HOSTILE.toSorted());
   });
 
   test("everything that is stored is a value", async () => {

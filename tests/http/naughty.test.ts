@@ -90,6 +90,36 @@ describe("461 naughty strings", () => {
     expectNoFailure();
   });
 
+  test("in all that a worker says: no server error, and what it tells comes back", async () => {
+    const worker = { name: "naughty" };
+    await request(app, "POST", "/api/jobs", send({ ...SEED_REQUEST, scheduled_at: null }));
+    const taken = await request(app, "POST", "/api/take", send({ kinds: ["ai_agent"], limit: 100, worker }));
+    const { jobs } = (await taken.json()) as { jobs: { lease_id: string; job_id: string }[] };
+    const { lease_id, job_id } = jobs.at(-1)!;
+    const at = `/api/leases/${lease_id}`;
+    for (const text of STRINGS) {
+      for (const wish of [
+        { kinds: [text] },
+        { queues: [text] },
+        { worker: { name: text } },
+        { worker: { ...worker, id: text } },
+      ])
+        await expectNoServerError("POST", "/api/take", send({ kinds: ["none"], worker, ...wish }));
+      await expectNoServerError("POST", `/api/leases/${encodeURIComponent(text)}/beat`);
+      await expectNoServerError("POST", `${at}/progress`, send({ percent: 1, message: text }));
+      await expectNoServerError("POST", `${at}/log`, send({ message: text, fields: { [text]: text } }));
+      expect((await request(app, "POST", `${at}/output`, send({ chunk: { [text]: text } }))).status).toBe(
+        204,
+      );
+    }
+    const chunks = await db.sql<{ data: { chunk: unknown } }[]>`
+      select data from jobsvc.events where job_id = ${job_id} and type = 'output' order by seq`;
+    expect(chunks.map(({ data }) => data.chunk)).toEqual(STRINGS.map((text) => ({ [text]: text })));
+    const error = { name: STRINGS.join(""), message: STRINGS.join(""), stack: STRINGS.join("") };
+    expect((await request(app, "POST", `${at}/end`, send({ outcome: "failed", error }))).status).toBe(200);
+    expectNoFailure();
+  });
+
   test("in a bulk filter, a change and a new key: no server error", async () => {
     for (const text of STRINGS) {
       for (const name of ["state", "resource_type", "queue", "user_id", "tag", "created_before", text])
@@ -100,6 +130,12 @@ describe("461 naughty strings", () => {
         );
       await expectNoServerError("PATCH", `/api/jobs/${crypto.randomUUID()}`, send({ scheduled_at: text }));
       await expectNoServerError("POST", "/api/keys", send({ name: text, scopes: [text], expires_at: text }));
+      for (const name of ["queues", "kinds"])
+        await expectNoServerError(
+          "POST",
+          "/api/keys",
+          send({ name: "x", scopes: ["jobs:work"], [name]: [text] }),
+        );
     }
     expectNoFailure();
   });

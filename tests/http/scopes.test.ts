@@ -2,11 +2,13 @@ import { beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { SCOPES, type Scope } from "../../src/access/scopes.ts";
 import { putAgent } from "../../src/agents/put.ts";
 import { isGuarded, refuseUnscoped, scopeOf } from "../../src/http/auth.ts";
+import { leaseIdOf } from "../../src/http/lease_id.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { AI_AGENT_BODY, newAiAgent, TEST_SECRETS } from "../support/agents.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew } from "../support/factory.ts";
 import { everything } from "../support/facts.ts";
+import { heldOf, pull, pullWorker } from "../support/pulling.ts";
 import { JSON_TYPE, problemOf, request, SEED_REQUEST } from "./client.ts";
 import { bearer, FOREIGNER, type Headers, keyedApp, newKey, OWNER } from "./keyed.ts";
 
@@ -49,6 +51,15 @@ const AGENT: Pick<Row, "path" | "foreigner" | "agent"> = {
   agent: true,
 };
 
+/** Of the job, in the hands of a worker over HTTP. */
+const LEASE = (action: string): Pick<Row, "path" | "foreigner"> => ({
+  async path() {
+    const [job] = await pull(db, await pullWorker(db), 1);
+    return `/api/leases/${leaseIdOf(heldOf(job!))}/${action}`;
+  },
+  foreigner: "everybody",
+});
+
 /**
  * Every route below /api. One that is added fails the first test until it stands here, with the scope that it needs
  * and what it is to a stranger.
@@ -80,6 +91,21 @@ const TABLE: Record<string, Row> = {
     path: () => "/api/queues/default/resume",
   },
   "GET /api/workers": { scope: "jobs:read", foreigner: "everybody" },
+  "POST /api/take": {
+    scope: "jobs:work",
+    foreigner: "everybody",
+    body: { kinds: ["ai_agent"], worker: { name: "test" } },
+  },
+  "POST /api/leases/:id/beat": { scope: "jobs:work", ...LEASE("beat") },
+  "POST /api/leases/:id/progress": {
+    scope: "jobs:work",
+    ok: 204,
+    body: { percent: 1 },
+    ...LEASE("progress"),
+  },
+  "POST /api/leases/:id/log": { scope: "jobs:work", ok: 204, body: { message: "x" }, ...LEASE("log") },
+  "POST /api/leases/:id/output": { scope: "jobs:work", ok: 204, body: { chunk: 1 }, ...LEASE("output") },
+  "POST /api/leases/:id/end": { scope: "jobs:work", body: { outcome: "completed" }, ...LEASE("end") },
   "GET /api/stats": { scope: "jobs:read", foreigner: "everybody" },
   "GET /metrics": { scope: "jobs:read", foreigner: "everybody" },
   "PUT /api/agents/:resource_id": {
