@@ -1,92 +1,100 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
-import { openSingle } from "../../src/db/connect.ts";
-import { startEmbedded } from "../../src/db/embedded/embedded.ts";
-import type { BenchDatabase, Contender, Measured } from "./contender.ts";
-import { jobsvc } from "./jobsvc.ts";
-import { RIVALS } from "./rivals.ts";
+import type { Contender } from "./contender.ts";
+import { buildExecutable } from "./executable.ts";
+import { machine } from "./machine.ts";
+import { readOptions } from "./options.ts";
+import { type Postgres, SETTINGS, startPostgres } from "./postgres.ts";
+import { asJson, type Result, type Row, table } from "./report.ts";
+import { measure, takesPart, type Work } from "./work.ts";
+import { executableMb } from "./works/footprint.ts";
 
-// jobsvc and its rivals in one run, in turn, on one PostgreSQL (the one of the product, fsync and synchronous_commit
-// on), each round on a new database. Machines differ and drift: believe the ratios, not the figures.
+// jobsvc and its rivals in one run, in turn, on one PostgreSQL, each round on a new database. Machines differ and drift:
+// believe the ratios, not the figures.
 
-const { values: options } = parseArgs({
-  options: {
-    jobs: { type: "string", default: "50000" },
-    rounds: { type: "string", default: "3" },
-    json: { type: "string" },
-  },
-});
-const jobs = Number(options.jobs);
-const rounds = Number(options.rounds);
-const contenders = [jobsvc, ...RIVALS];
+const options = readOptions(Bun.argv.slice(2));
+const { scale } = options;
 
 await installRivals();
-const dataDir = await mkdtemp(join(tmpdir(), "jobsvc-bench-"));
-const server = await startEmbedded({ dataDir });
-if (typeof server.address === "string") throw new Error("the embedded server is reached by its socket");
-const { host, username } = server.address;
-const measured = new Map<Contender, Measured[]>(contenders.map((contender) => [contender, []]));
+await buildExecutable();
+const contenders = await present(options.contenders);
+const postgres = await startPostgres();
+const results: Result[] = [];
 try {
-  for (let round = 1; round <= rounds; round++) {
-    for (const contender of contenders) {
-      const database = await newDatabase(`bench_${contender.name.replaceAll("-", "_")}_${round}`);
-      const figures = await contender.measure(database, jobs);
-      measured.get(contender)!.push(figures);
-      console.error(`round ${round}: ${contender.name} ${JSON.stringify(figures)}`);
-    }
+  for (const work of options.works) {
+    const result = await compare(work, postgres);
+    if (!result) continue;
+    results.push(result);
+    console.log(table(result, scale));
   }
 } finally {
-  await server.stop();
-  await rm(dataDir, { recursive: true, force: true });
+  await postgres.stop();
 }
-report();
+console.log(
+  `Medians of ${options.rounds} rounds; in brackets: jobsvc is so many times as good. Executable: ${executableMb().toFixed(0)} MB.`,
+);
+if (options.out) {
+  const setting = { machine: machine(), postgres: { version: postgres.version, settings: SETTINGS }, scale };
+  const works = results.map((result) => asJson(result, scale));
+  const whole = {
+    date: new Date().toISOString(),
+    rounds: options.rounds,
+    ...setting,
+    executableMb: executableMb(),
+    works,
+  };
+  await Bun.write(options.out, JSON.stringify(whole, null, 2));
+}
+process.exit();
 
 async function installRivals() {
-  if (existsSync(join(import.meta.dir, "node_modules"))) return;
+  if (existsSync(join(import.meta.dir, "node_modules/bunqueue"))) return;
   const install = Bun.spawn(["npm", "ci"], { cwd: import.meta.dir, stdout: "ignore", stderr: "inherit" });
   if ((await install.exited) !== 0) throw new Error("the rivals cannot be installed");
 }
 
-async function newDatabase(database: string): Promise<BenchDatabase> {
-  const sql = openSingle({ host, database: "postgres", username }, "jobsvc bench");
-  await sql.unsafe(`create database "${database}"`);
-  await sql.unsafe("checkpoint");
-  await sql.end();
-  const url = `postgres://${username}@/${database}?host=${encodeURIComponent(host)}`;
-  return { url, host, database, username };
-}
-
-function report() {
-  const rows = contenders.map((contender) => {
-    const figures = measured.get(contender)!;
-    return {
-      contender: `${contender.name} ${contender.version}`,
-      insertPerSecond: jobs / median(figures.map((figure) => figure.insertSeconds)),
-      drainPerSecond: jobs / median(figures.map((figure) => figure.drainSeconds)),
-      through: contender.through,
-    };
-  });
-  const [ours] = rows;
-  console.log(
-    `\n${jobs} no-op jobs, median of ${rounds} rounds; in brackets: jobsvc is so many times as fast\n`,
-  );
-  console.log("| contender | bulk insert, jobs/s | drain, jobs/s | through |\n| --- | ---: | ---: | --- |");
-  for (const row of rows) {
-    const insert = `${Math.round(row.insertPerSecond)} (${ratio(ours!.insertPerSecond, row.insertPerSecond)})`;
-    const drain = `${Math.round(row.drainPerSecond)} (${ratio(ours!.drainPerSecond, row.drainPerSecond)})`;
-    console.log(`| ${row.contender} | ${insert} | ${drain} | ${row.through} |`);
+/** Those that can be measured here. */
+async function present(all: readonly Contender[]): Promise<Contender[]> {
+  const reasons = new Map<string, string>();
+  const found = [];
+  for (const contender of all) {
+    const reason = await contender.missing();
+    if (reason === undefined) found.push(contender);
+    else reasons.set(contender.name, reason);
   }
-  if (options.json) void Bun.write(options.json, JSON.stringify({ jobs, rounds, rows }, null, 2));
+  for (const [name, reason] of reasons) console.error(`without ${name}: ${reason}`);
+  return found;
 }
 
-function ratio(ours: number, theirs: number): string {
-  return `${(ours / theirs).toFixed(1)} x`;
+async function compare(work: Work, postgres: Postgres): Promise<Result | undefined> {
+  const reason = work.missing?.();
+  if (reason !== undefined) {
+    console.error(`without ${work.name}: ${reason}`);
+    return undefined;
+  }
+  const rows: Row[] = contenders
+    .filter((contender) => takesPart(work, contender))
+    .map((contender) => ({ contender, rounds: [] }));
+  for (let round = 1; round <= options.rounds; round++) {
+    // What a machine does in its first minute and its last should not always meet the same one.
+    for (const row of round % 2 === 1 ? rows : rows.toReversed())
+      await measureOnce(work, row, postgres, round);
+  }
+  return { work, rows };
 }
 
-function median(values: number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)]!;
+async function measureOnce(work: Work, row: Row, postgres: Postgres, round: number) {
+  const { contender } = row;
+  const told = `${work.name}, round ${round}: ${contender.name}, ${contender.mode}`;
+  const database = await postgres.newDatabase("bench");
+  try {
+    const figures = await measure(work, contender, database, scale);
+    row.rounds.push(figures);
+    console.error(`${told} ${JSON.stringify(figures)}`);
+  } catch (error) {
+    row.trouble = `failed: ${String(error).split("\n")[0]}`;
+    console.error(`${told} failed:`, error);
+  } finally {
+    await database.drop();
+  }
 }
