@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { openSingle, type Sql } from "../../src/db/connect.ts";
-import { serverUser } from "../../src/db/embedded/as_user.ts";
+import { give, serverUser } from "../../src/db/embedded/as_user.ts";
 import { findBinaries } from "../../src/db/embedded/binaries.ts";
 import { openDataDir } from "../../src/db/embedded/data_dir.ts";
 import { ENVIRONMENT, runTool } from "../../src/db/embedded/run_tool.ts";
@@ -49,7 +49,7 @@ export async function startPostgres(): Promise<Postgres> {
   const dir = openDataDir(path);
   const user = serverUser(dir);
   const { bin } = await findBinaries(dir, user, undefined);
-  if (user) await Bun.$`chown ${user.uid}:${user.gid} ${path}`;
+  give(path, user);
   const initdb = [
     `--pgdata=${dir.cluster}`,
     `--username=${USER}`,

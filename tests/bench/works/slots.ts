@@ -2,7 +2,7 @@ import type { Work } from "../work.ts";
 
 const JOB_MS = 10;
 const SLOTS = 100;
-/** A tenth of the jobs of others: these take their time. */
+/** Of the jobs of other works: these take their time. */
 const PART = 0.4;
 
 /** What is not the job's own time, but taking it, starting it and writing its end. */
