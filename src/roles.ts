@@ -143,7 +143,11 @@ export function processFor(parts: RoleParts): Process {
       metrics,
       waiter,
       db,
-      inserter: inserter(db, tellOfWork),
+      inserter: inserter({
+        db,
+        onWaiting: tellOfWork,
+        offer: (queue, jobs) => running.worker?.offer(queue, jobs),
+      }),
       takers: pulling,
       retryOf: (kind) => kinds.find(kind)?.retry,
       onWork: tellOfWork,

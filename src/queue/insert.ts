@@ -3,6 +3,7 @@ import type { Database, Sql } from "../db/connect.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
 import type { Claim } from "./claim.ts";
+import { type FreeSlots, type InsertedRow, starting } from "./direct_start.ts";
 
 /**
  * A block is locked, taken and cut as one row. So many ids still fit into the row itself: of a larger block the rest would
@@ -28,9 +29,19 @@ export async function insertJobs(
   jobs: readonly NewJob[],
   claims: readonly ClaimedJobs[] = [],
 ): Promise<string[]> {
-  const rows = await insertNewKeys(
-    db,
-    (sql, onConflict) => sql<{ id: string }[]>`
+  return (await insertInto(undefined, db, jobs, claims)).map(({ id }) => id);
+}
+
+/** The same; but jobs that fit into free slots of this process are not put into blocks (see `direct_start.ts`). */
+export async function insertInto(
+  free: FreeSlots | undefined,
+  db: Database,
+  jobs: readonly NewJob[],
+  claims: readonly ClaimedJobs[] = [],
+): Promise<InsertedRow[]> {
+  return await insertNewKeys(db, (sql, onConflict) => {
+    const { leases, waiting, leaseOf, joined } = starting(sql, free);
+    return sql<InsertedRow[]>`
     with ${claiming(sql, claims)} inserted as (
       insert into jobsvc.jobs (
         id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
@@ -57,10 +68,12 @@ export async function insertJobs(
       ${onConflict}
       returning id, queue, kind, priority, greatest(scheduled_at, created_at) as run_at
     ),
+    ${leases}
     numbered as (
       select *, (row_number() over (partition by queue, kind, priority, run_at order by id) - 1)
         / ${MAX_BLOCK_SIZE}::int as block
       from inserted
+      ${waiting}
     ),
     blocks as (
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, job_ids)
@@ -69,9 +82,10 @@ export async function insertJobs(
       group by queue, kind, priority, run_at, block
       order by block
     )
-    select id from inserted`,
-  );
-  return rows.map((row) => row.id);
+    select inserted.id, ${leaseOf} as "leaseId"
+    from inserted
+    ${joined}`;
+  });
 }
 
 /** An idempotency key is claimed in the statement that inserts its jobs: no crash can come between the two. */

@@ -1,8 +1,9 @@
 import type { Database } from "../db/connect.ts";
 import { isUnavailable } from "../db/deadline.ts";
-import type { NewJob } from "../job/job.ts";
+import type { NewJob, TakenJob } from "../job/job.ts";
 import type { Claim } from "./claim.ts";
-import { insertJobs } from "./insert.ts";
+import { type FreeSlots, startedJobs } from "./direct_start.ts";
+import { type ClaimedJobs, insertInto } from "./insert.ts";
 
 /** One statement's worth; beyond it the parsing of the arrays delays those who wait more than a second trip would. */
 const MAX_GROUP = 1_000;
@@ -15,6 +16,19 @@ export interface Inserter {
   insert(jobs: readonly NewJob[], claim?: Claim): Promise<boolean>;
 }
 
+/** Free slots that are kept for an insert until it says what starts there, be it nothing. */
+export interface Offer extends FreeSlots {
+  start(jobs: readonly TakenJob[]): void;
+}
+
+export interface InserterParts {
+  db: Database;
+  /** Hears of the queues in which jobs wait since a group was committed, to wake their workers. */
+  onWaiting: (queues: ReadonlySet<string>) => void;
+  /** Free slots of this process for as many jobs of a queue. Undefined where it has none, or where jobs wait already. */
+  offer?: (queue: string, jobs: number) => Offer | undefined;
+}
+
 interface Waiting {
   jobs: readonly NewJob[];
   claim: Claim | undefined;
@@ -25,9 +39,8 @@ interface Waiting {
 /**
  * Commits inserts in groups: those that arrive while a statement is in flight go together in the
  * next one. Under load many callers share one commit, and an idle service adds no delay at all.
- * `onInserted` hears the queues of each committed group, to wake their workers.
  */
-export function inserter(db: Database, onInserted: (queues: ReadonlySet<string>) => void): Inserter {
+export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
   let waiting: Waiting[] = [];
   let inFlight = false;
 
@@ -51,14 +64,16 @@ export function inserter(db: Database, onInserted: (queues: ReadonlySet<string>)
   }
 
   async function insertGroup(group: readonly Waiting[]) {
+    const jobs = group.flatMap(({ jobs }) => jobs);
+    // A group of several queues is rare where slots are free: the others wait for a take.
+    const free = jobs[0] && offer?.(jobs[0].queue, jobs.length);
+    let started: TakenJob[] = [];
     try {
-      const jobs = group.flatMap(({ jobs }) => jobs);
-      const claims = group.flatMap(({ jobs, claim }) =>
-        claim ? { ...claim, jobIds: jobs.map((job) => job.id) } : [],
-      );
-      const inserted = new Set(await insertJobs(db, jobs, claims));
-      onInserted(new Set(jobs.map((job) => job.queue)));
+      const rows = await insertInto(free, db, jobs, claimsOf(group));
+      started = startedJobs(jobs, rows);
+      tellWaiting(jobs, started);
       // Without a claim a job that was not inserted now was inserted by an earlier try of this very call.
+      const inserted = new Set(rows.map(({ id }) => id));
       for (const { jobs, claim, resolve } of group) {
         resolve(claim === undefined || jobs.every((job) => inserted.has(job.id)));
       }
@@ -66,7 +81,15 @@ export function inserter(db: Database, onInserted: (queues: ReadonlySet<string>)
       // A job that the database refuses must not take its neighbours with it: each is tried alone.
       if (group.length > 1 && !isUnavailable(error)) for (const one of group) await insertGroup([one]);
       else for (const { reject } of group) reject(error);
+    } finally {
+      free?.start(started);
     }
+  }
+
+  function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[]) {
+    if (started.length === jobs.length) return;
+    const ids = new Set(started.map(({ id }) => id));
+    onWaiting(new Set(jobs.filter(({ id }) => !ids.has(id)).map(({ queue }) => queue)));
   }
 
   return {
@@ -77,4 +100,8 @@ export function inserter(db: Database, onInserted: (queues: ReadonlySet<string>)
       });
     },
   };
+}
+
+function claimsOf(group: readonly Waiting[]): ClaimedJobs[] {
+  return group.flatMap(({ jobs, claim }) => (claim ? { ...claim, jobIds: jobs.map((job) => job.id) } : []));
 }

@@ -3,6 +3,7 @@ import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
+import type { Offer } from "../queue/inserter.ts";
 import { marks } from "../queue/marks.ts";
 import { takeJobs } from "../queue/take.ts";
 import { wantedAhead } from "./ahead.ts";
@@ -33,6 +34,8 @@ export interface PoolParts extends SlotParts {
 export interface Pool extends Service {
   /** There is work in the queue: look now, not at the next poll. What was committed late may be due since `sinceMs`. */
   wake(sinceMs?: number): void;
+  /** Slots for jobs that are being inserted here: undefined when there is none, or when the last take found work. */
+  offer(jobs: number): Offer | undefined;
 }
 
 /** Polls of many workers must not fall into one beat. */
@@ -59,8 +62,11 @@ export function pool(parts: PoolParts): Pool {
   const lowWater = marks({ db, queue: queue.name, kinds, maxAgeMs });
   let stopping = false;
   let lastBlockSize = 1;
-  /** The last take found work, so more is probably waiting. */
-  let hungry = false;
+  /** The last take found work, so more is probably waiting; or nothing was taken yet. */
+  let hungry = true;
+  /** Slots that are kept for jobs which are being inserted, and who waits until there are none of these. */
+  let offered = 0;
+  let onNoneOffered = () => {};
 
   const taking: Loop = loop(`take ${name}`, step, (error) => {
     parts.emit("step.failed", { step: `take ${name}`, error });
@@ -91,20 +97,38 @@ export function pool(parts: PoolParts): Pool {
       const { failLost } = registry;
       const options = { workerId, queue: queue.name, lanes, limit, blocks, suspects, failLost };
       const taken = await takeJobs(db, options);
-      for (const job of taken.jobs) {
-        endings.expect(job);
-        averageBytes = averaged(averageBytes, job.payload.length);
-        ahead.push({ job, breaker: holdings.hold(job) });
-      }
+      taken.jobs.forEach(hold);
       return taken;
     });
     lastBlockSize = blockSize;
     return jobs.length;
   }
 
+  function hold(job: TakenJob) {
+    endings.expect(job);
+    averageBytes = averaged(averageBytes, job.payload.length);
+    ahead.push({ job, breaker: holdings.hold(job) });
+  }
+
+  function offer(jobs: number): Offer | undefined {
+    const slots = Math.min(jobs, queue.slots - running.size - ahead.length - offered);
+    if (stopping || hungry || inThreads || endings.full || slots <= 0) return undefined;
+    offered += slots;
+    return { workerId, queue: queue.name, slots, kinds, failLost: registry.failLost, start };
+
+    function start(started: readonly TakenJob[]) {
+      offered -= slots;
+      started.forEach(hold);
+      fillSlots();
+      // A take that found no room meanwhile.
+      if (hungry && room() > 0) taking.wake();
+      if (offered === 0) onNoneOffered();
+    }
+  }
+
   /** How many jobs may be taken now. */
   function room(): number {
-    const free = queue.slots - running.size - ahead.length;
+    const free = queue.slots - running.size - ahead.length - offered;
     // A job ahead would keep a thread's place; and one that must not run again once lost could be lost before it began.
     if (inThreads || registry.failLost.length > 0) return free;
     const wanted = wantedAhead({ slots: queue.slots, runMs: averageRunMs, payloadBytes: averageBytes });
@@ -139,10 +163,12 @@ export function pool(parts: PoolParts): Pool {
       if (sinceMs !== undefined) lowWater.lookBack(sinceMs);
       taking.wake();
     },
+    offer,
     start: () => taking.start(),
     async stop() {
       stopping = true;
       await taking.stop();
+      if (offered > 0) await new Promise<void>((resolve) => (onNoneOffered = resolve));
       for (const { job } of ahead.splice(0)) handIn(job, releasedEnding(job));
       const idle = Promise.all(running).then(() => true);
       const timeUp = Promise.withResolvers<boolean>();

@@ -3,6 +3,7 @@ import type { Registry } from "../handlers/registry.ts";
 import { type Service, startAll, stopAll } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
 import type { WorkerIdentity } from "../queue/beat.ts";
+import type { Offer } from "../queue/inserter.ts";
 import { endings } from "./endings.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { holdings } from "./holdings.ts";
@@ -31,6 +32,8 @@ export interface WorkerParts {
 
 export interface WorkerService extends Service {
   wake(queue: string): void;
+  /** Slots for jobs of this queue that are being inserted by this very process (see `queue/direct_start.ts`). */
+  offer(queue: string, jobs: number): Offer | undefined;
   /** Whether notifications from other processes arrive. */
   readonly notified: boolean;
 }
@@ -86,6 +89,7 @@ export function worker(parts: WorkerParts): WorkerService {
   return {
     name: "worker",
     wake,
+    offer: (queue, jobs) => pools.get(queue)?.[0]?.offer(jobs),
     get notified() {
       return hints.arriving;
     },

@@ -22,7 +22,7 @@ beforeAll(async () => {
   server = httpServer({
     ...testParts().parts,
     db,
-    inserter: inserter(db, () => {}),
+    inserter: inserter({ db, onWaiting() {} }),
     access: testAccess({ settingsKeys: [KEY] }),
     host: "127.0.0.1",
     port: 0,

@@ -31,7 +31,7 @@ beforeAll(async () => {
     db,
     streams,
     takers: newTakers(db),
-    inserter: inserter(db, () => {}),
+    inserter: inserter({ db, onWaiting() {} }),
     metrics: { text: async () => "jobsvc_ready 1\n" },
     access: testAccess({ settingsKeys: [KEY] }),
     host: "127.0.0.1",

@@ -14,7 +14,7 @@ import {
 import { FOREIGNER, keyedApp, newKey, OWNER } from "./keyed.ts";
 
 const db = await testDatabase();
-const { app, told } = testApp({ db, inserter: inserter(db, () => {}) });
+const { app, told } = testApp({ db, inserter: inserter({ db, onWaiting() {} }) });
 
 beforeEach(() => clear(db));
 
@@ -99,7 +99,7 @@ describe.each(FORMS)("a batch as %s", (_, headers, of) => {
     expect(new Set(made).size).toBe(10_000);
     expect(made).toEqual(made.toSorted());
     expect(await states(db)).toEqual({ available: 10_000 });
-    expect(await blocks(db)).toHaveLength(10);
+    expect(await blocks(db)).toHaveLength(100);
     await problemOf(await post(of([...jobs, body()]), headers), 422);
     expect(await states(db)).toEqual({ available: 10_000 });
   });

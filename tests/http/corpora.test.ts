@@ -5,7 +5,7 @@ import { create, pointersOf, problemOf, request, SEED_REQUEST, testApp } from ".
 import { type JsonCase, jsonCorpus } from "./json_corpus.ts";
 
 const db = await testDatabase();
-const { app, told } = testApp({ db, inserter: inserter(db, () => {}) });
+const { app, told } = testApp({ db, inserter: inserter({ db, onWaiting() {} }) });
 
 const { payload: _, ...OTHERS } = SEED_REQUEST;
 

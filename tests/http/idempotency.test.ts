@@ -186,7 +186,7 @@ describe("a key", () => {
   });
 
   test("that comes twice, or with a NUL, is none", async () => {
-    const { url } = await served({ db, inserter: inserter(db, () => {}) });
+    const { url } = await served({ db, inserter: inserter({ db, onWaiting() {} }) });
     const head = ["POST /api/jobs/create HTTP/1.1", "Host: x", "Content-Type: application/json"];
     const post = (...keys: string[]) => wire(url, [...head, `Content-Length: ${BODY.length}`, ...keys], BODY);
     const key = (text: string) => `Idempotency-Key: ${text}`;

@@ -8,7 +8,7 @@ import { clear, everything } from "../support/facts.ts";
 import { create, problemOf, request, SEED_REQUEST, SOME_ID, testApp } from "./client.ts";
 
 const db = await testDatabase();
-const { app, told } = testApp({ db, inserter: inserter(db, () => {}) });
+const { app, told } = testApp({ db, inserter: inserter({ db, onWaiting() {} }) });
 
 beforeEach(() => clear(db));
 

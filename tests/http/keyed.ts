@@ -16,7 +16,7 @@ export const FOREIGNER = "7d444840-9dc0-11d1-b245-5ffdce74fad2";
 export function keyedApp(db: Database, changes: Partial<AccessParts> = {}, parts: Partial<AppParts> = {}) {
   return testApp({
     db,
-    inserter: inserter(db, () => {}),
+    inserter: inserter({ db, onWaiting() {} }),
     streams: eventStreams({ db, emit: () => {} }),
     access: access({
       db,

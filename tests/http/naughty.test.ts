@@ -9,7 +9,7 @@ import { AUTHORIZATION, served } from "./wire.ts";
 const STRINGS: readonly string[] = naughty;
 
 const db = await testDatabase();
-const { app, told } = testApp({ db, inserter: inserter(db, () => {}) });
+const { app, told } = testApp({ db, inserter: inserter({ db, onWaiting() {} }) });
 
 interface Kept {
   payload: unknown;
@@ -145,7 +145,7 @@ test("naughty strings in every header that is read, as bytes: no server error, a
   const failures: unknown[] = [];
   const { url } = await served({
     db,
-    inserter: inserter(db, () => {}),
+    inserter: inserter({ db, onWaiting() {} }),
     emit: (name, fields) => name === "request.failed" && failures.push(fields),
   });
   const READ = ["Idempotency-Key", "Prefer", "X-Request-Id", "Accept", "Content-Type", "Content-Encoding"];

@@ -16,7 +16,7 @@ export interface Node {
 /** One process of the service, on this database; stopped with the test. */
 export async function node(db: Database): Promise<Node> {
   const streams = eventStreams({ db, emit: recorder().emit });
-  const parts = { ...testParts().parts, db, inserter: inserter(db, () => {}), streams };
+  const parts = { ...testParts().parts, db, inserter: inserter({ db, onWaiting() {} }), streams };
   const server = httpServer({ ...parts, host: "127.0.0.1", port: 0 });
   await server.start();
   await streams.start();

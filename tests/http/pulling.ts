@@ -54,7 +54,11 @@ export async function pullApp(
       takers.wake(queue);
     }
   };
-  const { app, told } = keyedApp(db, {}, { takers, inserter: inserter(db, wake), onWork: wake, ...parts });
+  const { app, told } = keyedApp(
+    db,
+    {},
+    { takers, inserter: inserter({ db, onWaiting: wake }), onWork: wake, ...parts },
+  );
 
   async function take(changes: Record<string, unknown> = {}, init: RequestInit = {}): Promise<TakeAnswer> {
     const response = await post(app, "/api/take", { kinds: ["ai_agent"], worker: WORKER, ...changes }, init);

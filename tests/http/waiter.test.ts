@@ -87,7 +87,7 @@ describe("whoever waits is let go", () => {
 
   test("when the client has gone away", async () => {
     const waiting = await newWaiter(db);
-    const { url } = await served({ db, inserter: inserter(db, () => {}), waiter: waiting });
+    const { url } = await served({ db, inserter: inserter({ db, onWaiting() {} }), waiter: waiting });
     const [job] = await insertNew(db, 1);
     const controller = new AbortController();
     const answer = fetch(`${url}api/jobs/${job!.id}${LONG}`, {

@@ -28,7 +28,7 @@ export async function newWaiter(on: Database): Promise<Waiter & { waiting(): num
 
 export async function newApp(on: Database) {
   const waiting = await newWaiter(on);
-  return { waiting, ...testApp({ db: on, inserter: inserter(on, () => {}), waiter: waiting }) };
+  return { waiting, ...testApp({ db: on, inserter: inserter({ db: on, onWaiting() {} }), waiter: waiting }) };
 }
 
 type App = Awaited<ReturnType<typeof newApp>>["app"];

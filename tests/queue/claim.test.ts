@@ -113,7 +113,7 @@ describe("claims at the same time", () => {
   });
 
   test("in one group: those without a claim are inserted, of the same claim one", async () => {
-    const { insert } = inserter(db, () => {});
+    const { insert } = inserter({ db, onWaiting() {} });
     const jobs = many(6);
     const claims = [undefined, claim(), undefined, claim(), claim({ key: "another" }), claim()];
     const answers = await Promise.all(jobs.map((job, place) => insert([job], claims[place])));

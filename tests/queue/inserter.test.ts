@@ -27,7 +27,7 @@ describe("inserter", () => {
   test("sends a lone insert at once, and resolves when it is committed", async () => {
     const { db: watched, seen } = counted(db);
     const job = newJob();
-    const inserted = inserter(watched, nobody).insert([job]);
+    const inserted = inserter({ db: watched, onWaiting: nobody }).insert([job]);
     expect(seen.statements).toBe(1);
     await inserted;
     expect(await stateOf(db, job.id)).toBe("available");
@@ -35,7 +35,7 @@ describe("inserter", () => {
 
   test("sends what arrives while a statement is in flight together in the next one", async () => {
     const { db: watched, seen } = counted(db);
-    const { insert } = inserter(watched, nobody);
+    const { insert } = inserter({ db: watched, onWaiting: nobody });
     await Promise.all(many(200).map((job) => insert([job])));
     expect(seen.statements).toBe(2);
     expect(await states(db)).toEqual({ available: 200 });
@@ -43,21 +43,21 @@ describe("inserter", () => {
 
   test("sends at most a thousand together", async () => {
     const { db: watched, seen } = counted(db);
-    const { insert } = inserter(watched, nobody);
+    const { insert } = inserter({ db: watched, onWaiting: nobody });
     await Promise.all(many(2_101).map((job) => insert([job])));
     expect(seen.statements).toBe(1 + 3);
     expect(await states(db)).toEqual({ available: 2_101 });
   });
 
   test("works again after it has been idle", async () => {
-    const { insert } = inserter(db, nobody);
+    const { insert } = inserter({ db, onWaiting: nobody });
     await insert([newJob()]);
     await insert([newJob()]);
     expect(await states(db)).toEqual({ available: 2 });
   });
 
   test("resolves nobody before their own statement is committed", async () => {
-    const { insert } = inserter(db, nobody);
+    const { insert } = inserter({ db, onWaiting: nobody });
     const [first, ...others] = many(10);
     const resolved: string[] = [];
     const insertAndNote = async (job: typeof first) => {
@@ -81,7 +81,7 @@ describe("inserter", () => {
   });
 
   test("rejects a job that the database refuses, and inserts its neighbours", async () => {
-    const { insert } = inserter(db, nobody);
+    const { insert } = inserter({ db, onWaiting: nobody });
     const jobs = [
       newJob(),
       newJob(),
@@ -105,7 +105,7 @@ describe("inserter", () => {
   });
 
   test("is usable after a refused job", async () => {
-    const { insert } = inserter(db, nobody);
+    const { insert } = inserter({ db, onWaiting: nobody });
     await expect(insert([newJob({ payload: "" })])).rejects.toThrow();
     await insert([newJob()]);
     expect(await states(db)).toEqual({ available: 1 });
@@ -113,7 +113,7 @@ describe("inserter", () => {
 
   test("tells the queues of each group that went in, and nothing of a refused job", async () => {
     const told: string[][] = [];
-    const { insert } = inserter(db, (queues) => told.push([...queues].toSorted()));
+    const { insert } = inserter({ db, onWaiting: (queues) => told.push([...queues].toSorted()) });
     await Promise.all([
       insert([newJob({ queue: "a" })]),
       insert([newJob({ queue: "c" })]),
@@ -134,7 +134,7 @@ describe("inserter", () => {
     });
     const impatient: Database = { ...away, run: (statement) => away.run(statement, 200) };
     const { db: watched, seen } = counted(impatient);
-    const { insert } = inserter(watched, nobody);
+    const { insert } = inserter({ db: watched, onWaiting: nobody });
     const answers = await Promise.allSettled(many(50).map((job) => insert([job])));
     expect(answers.map((answer) => answer.status)).toEqual(Array(50).fill("rejected"));
     expect(seen.statements).toBe(2);

@@ -58,6 +58,19 @@ const commands = fc.commands(
           }),
         ),
       ],
+      [
+        1,
+        of(
+          outside.insertAndStart,
+          fc.record({
+            count: fc.integer({ min: 1, max: 5 }),
+            slots: fc.integer({ min: 1, max: 4 }),
+            delayMs,
+            worker,
+            failLost,
+          }),
+        ),
+      ],
       [1, of(outside.insertAgain, fc.constant({}))],
       [1, of(outside.cancel, fc.record({ job }))],
       [1, of(outside.retry, fc.record({ job }))],

@@ -77,6 +77,7 @@ export function newWorker(
     statements: () => statements,
     name: service.name,
     wake: service.wake,
+    offer: service.offer,
     get notified() {
       return service.notified;
     },

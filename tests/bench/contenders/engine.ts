@@ -72,7 +72,7 @@ async function open({ url }: BenchDatabase): Promise<Session> {
       return since(started);
     },
     async single({ callers, seconds }) {
-      const grouped = inserter(db, () => undefined);
+      const grouped = inserter({ db, onWaiting() {} });
       const ms: number[] = [];
       const started = performance.now();
       await times(callers, async () => {

@@ -3,13 +3,14 @@ import type { Database } from "../../../src/db/connect.ts";
 import { cancelJob } from "../../../src/queue/cancel.ts";
 import { changeJob } from "../../../src/queue/change.ts";
 import { deleteJob } from "../../../src/queue/delete.ts";
-import { insertJobs } from "../../../src/queue/insert.ts";
+import { startedJobs } from "../../../src/queue/direct_start.ts";
+import { insertInto, insertJobs } from "../../../src/queue/insert.ts";
 import { FIRST_PAGE, pruneJobs } from "../../../src/queue/prune.ts";
 import { rescueJobs } from "../../../src/queue/rescue.ts";
 import { retryJob } from "../../../src/queue/retry.ts";
 import { newJob, passTime } from "../../support/factory.ts";
 import { ids } from "../../support/facts.ts";
-import { type Happening, pickFinal, pickJob } from "./command.ts";
+import { type Happening, pickFinal, pickJob, pickWorker } from "./command.ts";
 import { MAX_LOSSES, type Model } from "./model.ts";
 
 /** What clients, operators, other nodes and the clock do. */
@@ -24,6 +25,31 @@ export const insert: Happening<{ count: number; priority: number; delayMs: numbe
     expect(await insertJobs(db, jobs)).toEqual(ids(jobs));
     for (const job of jobs) model.insert(job, delayMs);
     model.lastInsert = jobs;
+  },
+};
+
+/** By a process that works, too: as many as fit into its free slots start at once. */
+export const insertAndStart: Happening<{
+  count: number;
+  slots: number;
+  delayMs: number;
+  worker: number;
+  failLost: boolean;
+}> = {
+  name: "insert into free slots",
+  async happen(model, db, { count, slots, delayMs, failLost, ...picks }) {
+    const worker = pickWorker(model, picks);
+    const scheduledAt = delayMs === 0 ? null : new Date(Date.now() + delayMs);
+    const jobs = Array.from({ length: count }, () => newJob({ scheduledAt }));
+    const kinds = ["ai_agent"];
+    const workerId = worker.identity.id;
+    const free = { workerId, queue: "default", slots, kinds, failLost: failLost ? kinds : [] };
+    const started = startedJobs(jobs, await insertInto(free, db, jobs));
+    for (const job of jobs) model.insert(job, delayMs);
+    model.lastInsert = jobs;
+    const starts = model.isAlive(worker) && delayMs <= 0 ? Math.min(count, slots) : 0;
+    expect(ids(started)).toEqual(ids(jobs.slice(0, starts)));
+    model.take(worker, started, failLost);
   },
 };
 
