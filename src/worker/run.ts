@@ -95,15 +95,17 @@ function untilBroken(
       else resolve(INTERRUPTED);
     }
     function timeUp() {
-      breaker.abort(new TimeoutError(limitMs));
+      breaker.abort(new TimeoutError(allowedMs));
     }
     function startInThread() {
       clearTimeout(timer);
-      timer = setTimeout(timeUp, limitMs);
+      allowedMs = limitMs;
+      timer = setTimeout(timeUp, allowedMs);
       notes.startedMs = performance.now();
     }
     const limitMs = job.timeoutMs ?? definition.timeoutMs ?? run.defaultTimeoutMs;
-    let timer = setTimeout(timeUp, definition.thread ? Math.max(limitMs, THREAD_START_LIMIT_MS) : limitMs);
+    let allowedMs = definition.thread ? Math.max(limitMs, THREAD_START_LIMIT_MS) : limitMs;
+    let timer = setTimeout(timeUp, allowedMs);
     // Cancelled or lost while it waited here for its slot: whatever it did now, somebody else may be doing too.
     if (breaker.reason !== undefined) return broken();
     breaker.onBreak = broken;

@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { api, EXAMPLE, jobBody } from "../support/api.ts";
 import { testDatabase } from "../support/database.ts";
 import { clear } from "../support/facts.ts";
+import { folderWith } from "../support/folder.ts";
 import { proxyTo } from "../support/proxy.ts";
 import { startService } from "../support/service.ts";
 import { until } from "../support/until.ts";
@@ -49,6 +50,29 @@ describe("api and worker as two processes", () => {
 });
 
 describe("a worker that is killed", () => {
+  test("takes its job along for good when the kind must not run twice; an operator may have it run again", async () => {
+    const payment = `import { defineJob, Type } from "jobsvc";
+      export default defineJob({
+        kind: "payment",
+        payload: Type.Object({ ms: Type.Integer() }),
+        onLost: "fail",
+        run: ({ ms }) => Bun.sleep(ms),
+      });`;
+    const handlers = `--handlers=${await folderWith({ "payment.ts": payment })}`;
+    const client = api((await startApi()).url);
+    const victim = await startWorker(handlers, "--worker-ttl-ms=1000");
+    const id = await client.create(jobBody({ resource_type: "payment", payload: { ms: 600_000 } }));
+    await client.reached(id, "running");
+    victim.signal("SIGKILL");
+    await victim.ended;
+    // The api knows nothing of the kind, and rescues as well as any other.
+    const job = await client.reached(id, "failed");
+    expect(job.attempts).toMatchObject([{ outcome: "failed", error: { name: "LostError", reason: "lost" } }]);
+    await startWorker(handlers, "--worker-ttl-ms=1000");
+    expect((await client.post(`/api/jobs/${id}/retry`)).status).toBe(200);
+    await client.reached(id, "running");
+  });
+
   test("has its jobs rescued by another within its time to live, and nobody loses one", async () => {
     const client = api((await startApi()).url);
     const ttl = "--worker-ttl-ms=1000";

@@ -6,6 +6,7 @@ import type { Usage } from "../../src/job/usage.ts";
 import { Breaker } from "../../src/worker/breaker.ts";
 import { runJob } from "../../src/worker/run.ts";
 
+import type { Threads } from "../../src/worker/threads.ts";
 import { newJob } from "./factory.ts";
 import { handler } from "./handlers.ts";
 import { SILENT } from "./reporter.ts";
@@ -21,6 +22,7 @@ export interface RunOptions {
   job?: Partial<TakenJob>;
   definition?: Partial<JobDefinition>;
   breaker?: Breaker;
+  threads?: Threads;
   defaultTimeoutMs?: number;
   random?: number;
   complain?: (error: unknown) => void;
@@ -30,13 +32,13 @@ export interface RunOptions {
 /** Runs one attempt with this handler, with the dice in the middle. */
 export function run(work: JobDefinition["run"], options: RunOptions = {}): Promise<Ending | null> {
   const { breaker = new Breaker(), defaultTimeoutMs = 60_000, random = 0.5 } = options;
-  const { complain = () => {}, spentInVain = () => {} } = options;
+  const { complain = () => {}, spentInVain = () => {}, threads = NO_THREADS } = options;
   return runJob({
     job: taken(options.job),
     registry: registry([handler(work, options.definition)]),
     breaker,
     reporter: SILENT,
-    threads: NO_THREADS,
+    threads,
     defaultTimeoutMs,
     random: () => random,
     complain,

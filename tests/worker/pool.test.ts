@@ -1,8 +1,9 @@
 import { beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { Snooze } from "../../src/job/errors.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { testDatabase } from "../support/database.ts";
-import { insertNew } from "../support/factory.ts";
-import { clear, ids, leases, outcomes, stateOf, states } from "../support/facts.ts";
+import { insertNew, passTime } from "../support/factory.ts";
+import { clear, endings, ids, leases, outcomes, stateOf, states } from "../support/facts.ts";
 import { handler, stubborn } from "../support/handlers.ts";
 import { until } from "../support/until.ts";
 import { startWorker } from "../support/worker.ts";
@@ -119,6 +120,44 @@ describe("a pool", () => {
     expect(await outcomes(db, unknown!.id)).toEqual([]);
     await startWorker(db, [handler(() => 1, { kind: "video" })]);
     await completed(4);
+  });
+
+  test("has a job wait that a handler puts off, though it has no tries to lose", async () => {
+    const [job] = await insertNew(db, 1, { maxAttempts: 1 });
+    const patient = handler((_, { attempt }) => {
+      if (attempt < 3) throw new Snooze(attempt === 1 ? 0 : 3_600_000, "not ready");
+    });
+    const worker = await startWorker(db, [patient], { pollIntervalMs: 20 });
+    await until("the second snooze", async () => (await outcomes(db, job!.id)).length === 2);
+    expect(await stateOf(db, job!.id)).toBe("retryable");
+    expect(await endings(db, job!.id)).toMatchObject(
+      [1, 2].map((attempt) => ({
+        attempt,
+        outcome: "snoozed",
+        error: { name: "Snooze", message: "not ready" },
+      })),
+    );
+    await passTime(db, 3_600_000);
+    await completed(1);
+    expect(await outcomes(db, job!.id)).toEqual(["snoozed", "snoozed", "completed"]);
+    const retry_in_ms = expect.any(Number);
+    expect(worker.of("job.retrying")).toMatchObject(
+      [1, 2].map((attempt) => ({ attempt, outcome: "snoozed", retry_in_ms })),
+    );
+  });
+
+  test("tells of a retry function that fails, and tries the job again all the same", async () => {
+    const [job] = await insertNew(db, 1);
+    const broken = handler(() => Promise.reject(new Error("x")), { retry: () => Number.NaN });
+    const worker = await startWorker(db, [broken]);
+    const told = await worker.heard("handler.retry_failed");
+    expect(told).toMatchObject({
+      job_id: job!.id,
+      kind: "ai_agent",
+      attempt: 1,
+      error: expect.any(TypeError),
+    });
+    expect(await worker.heard("job.retrying")).toMatchObject({ outcome: "failed", attempt: 1 });
   });
 
   test("tells of every job when it starts and when it ends", async () => {
