@@ -7,14 +7,16 @@ import { auth, refuseUnscoped } from "./auth.ts";
 import { batchRoutes } from "./batch.ts";
 import { bulkRoutes } from "./bulk.ts";
 import { callbackAuth } from "./callback_auth.ts";
+import { callbackRoutes } from "./callbacks.ts";
 import { errors } from "./errors.ts";
 import { type EventParts, eventRoutes } from "./events.ts";
 import { exchange } from "./exchange.ts";
 import { type HealthParts, healthRoutes } from "./health.ts";
+import type { HeldCallParts } from "./held_calls.ts";
 import { jobActionRoutes } from "./job_actions.ts";
 import { type JobParts, jobRoutes } from "./jobs.ts";
 import { keyRoutes } from "./keys.ts";
-import { type LeaseParts, leaseRoutes } from "./leases.ts";
+import { leaseRoutes } from "./leases.ts";
 import { listRoutes } from "./list.ts";
 import { type MetricsRouteParts, metricsRoutes } from "./metrics.ts";
 import { openApi } from "./openapi.ts";
@@ -30,7 +32,7 @@ export interface AppParts
     AgentParts,
     EventParts,
     TakeParts,
-    LeaseParts,
+    HeldCallParts,
     HealthParts,
     MetricsRouteParts {
   emit: Emit;
@@ -75,6 +77,7 @@ function resources(parts: AppParts) {
     .use(leaseRoutes(parts))
     .use(statsRoutes(parts))
     .use(agentRoutes(parts))
+    .use(callbackRoutes(parts))
     .use(keyRoutes(parts))
     .use(auditRoutes(parts));
 }

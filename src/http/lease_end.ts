@@ -69,6 +69,13 @@ export const LeaseEndBody = Type.Union([Completed, Failed, Snoozed, Released], {
   examples: [{ outcome: "completed", result: { sent: 3 } }],
 });
 
+/** Who calls back has no place from which the job could be released. */
+export const CallbackEndBody = Type.Union([Completed, Failed, Snoozed], {
+  $id: "CallbackEnd",
+  description: "How the attempt ended.",
+  examples: [{ outcome: "completed", result: { sent: 3 } }],
+});
+
 type LeaseEnd = Static<typeof LeaseEndBody>;
 
 const checks = {
@@ -78,12 +85,24 @@ const checks = {
   released: TypeCompiler.Compile(Released),
 };
 
+type EndOutcome = keyof typeof checks;
+const CALLBACK_OUTCOMES: readonly EndOutcome[] = ["completed", "failed", "snoozed"];
+
 /** How the attempt ends, once it is known where the job stands. */
 export type EndAt = (circumstances: Circumstances) => HeldEnding;
 
 /** Reads what a worker says of the end, or throws the problem that names every field that is wrong. */
-export function readLeaseEnd({ value, text }: JsonBody): EndAt {
-  const end = checked(value);
+export function readLeaseEnd(body: JsonBody): EndAt {
+  return readEnd(body, Object.keys(checks) as EndOutcome[]);
+}
+
+/** The same for what a client says that calls back. */
+export function readCallbackEnd(body: JsonBody): EndAt {
+  return readEnd(body, CALLBACK_OUTCOMES);
+}
+
+function readEnd({ value, text }: JsonBody, outcomes: readonly EndOutcome[]): EndAt {
+  const end = checked(value, outcomes);
   switch (end.outcome) {
     case "completed":
       return completed(resultText(text));
@@ -97,21 +116,17 @@ export function readLeaseEnd({ value, text }: JsonBody): EndAt {
 }
 
 /** By the outcome that it names, for of a union nobody could say what is wrong. */
-function checked(value: unknown): LeaseEnd {
-  const outcome =
-    typeof value === "object" && value !== null && "outcome" in value ? value.outcome : undefined;
-  if (!isOutcome(outcome))
-    throw invalid([{ pointer: "/outcome", detail: `must be one of ${Object.keys(checks).join(", ")}` }]);
+function checked(value: unknown, outcomes: readonly EndOutcome[]): LeaseEnd {
+  const named = typeof value === "object" && value !== null && "outcome" in value ? value.outcome : undefined;
+  const outcome = outcomes.find((known) => known === named);
+  if (outcome === undefined)
+    throw invalid([{ pointer: "/outcome", detail: `must be one of ${outcomes.join(", ")}` }]);
   const check = checks[outcome];
   if (!check.Check(value)) throw invalid(fieldErrors(check.Errors(value)));
   const end = value as LeaseEnd;
   if (end.outcome === "failed" && end.retry === false && end.retry_after_ms !== undefined)
     throw invalid([{ pointer: "/retry_after_ms", detail: "contradicts retry: false" }]);
   return end;
-}
-
-function isOutcome(text: unknown): text is keyof typeof checks {
-  return typeof text === "string" && Object.hasOwn(checks, text);
 }
 
 /** The very characters of the result; null for one that was left out. */

@@ -1,14 +1,14 @@
 import { swagger } from "@elysiajs/swagger";
-import { type AnyElysia, Elysia } from "elysia";
-import type { Scope } from "../access/scopes.ts";
+import { type AnyElysia, Elysia, type InternalRoute } from "elysia";
 import { headerComponents } from "./answer_headers.ts";
 import { isGuarded, scopeOf } from "./auth.ts";
+import { isByToken } from "./callback_auth.ts";
 import { EXAMPLES } from "./examples.ts";
 import type { Kinds } from "./kinds.ts";
 import { linkComponents } from "./links.ts";
 import { namedSchemas, type Schema } from "./named_schemas.ts";
 import { newJobByKind } from "./new_job_by_kind.ts";
-import { describe, mapValues, type Operation } from "./operation.ts";
+import { describe, mapValues, type Opening, type Operation } from "./operation.ts";
 import { type ProblemKind, titleOf } from "./problem.ts";
 import { exampleProblem } from "./problem_examples.ts";
 
@@ -24,14 +24,14 @@ interface Generated {
 /** The OpenAPI 3.1 document of these routes, made of the very schemas by which they and the payloads are checked. */
 export async function openApi(routes: AnyElysia, version: string, kinds: Kinds) {
   const { paths, components } = await generate(routes);
-  const scopes = scopesOf(routes);
+  const openings = openingsOf(routes);
   const { NewJob, ...named } = namedSchemas(components.schemas);
   const known = kinds.kinds.map((kind) => kinds.find(kind)!);
   const schemas = withExamples(sorted({ ...named, ...newJobByKind(NewJob!, known) }));
   const refusals = new Set<ProblemKind>();
   const described = mapValues(paths, (methods, path) =>
     mapValues(methods, (operation, method) =>
-      describe(operation, { scope: scopes.get(`${method} ${path}`), schemas, refusals }),
+      describe(operation, { opening: openings.get(`${method} ${path}`), schemas, refusals }),
     ),
   );
   return {
@@ -67,6 +67,7 @@ export async function openApi(routes: AnyElysia, version: string, kinds: Kinds) 
       ),
       securitySchemes: {
         key: { type: "http", scheme: "bearer", description: "An API key of this service." },
+        token: { type: "http", scheme: "bearer", description: "The `jobsvc-callback-token` of a call." },
       },
     },
   };
@@ -79,13 +80,19 @@ async function generate(routes: AnyElysia): Promise<Generated> {
 }
 
 /** By method and path, as the document writes them. */
-function scopesOf(routes: AnyElysia): Map<string, Scope | undefined> {
+function openingsOf(routes: AnyElysia): Map<string, Opening> {
   return new Map(
     routes.routes.map((route) => [
       `${route.method.toLowerCase()} ${route.path.replaceAll(/:(\w+)/g, "{$1}")}`,
-      isGuarded(route.path) ? scopeOf(route) : undefined,
+      openingOf(route),
     ]),
   );
+}
+
+function openingOf(route: InternalRoute): Opening {
+  if (isByToken(route)) return "token";
+  const scope = isGuarded(route.path) ? scopeOf(route) : undefined;
+  return scope && { scope };
 }
 
 function sorted(schemas: Record<string, Schema>): Record<string, Schema> {

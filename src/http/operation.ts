@@ -31,9 +31,11 @@ export interface Operation {
 /** Answers without a body. */
 const BODILESS = [204, 304];
 
+/** What opens an operation: a key with a scope, the token of a call, or undefined for nothing. */
+export type Opening = { scope: Scope } | "token" | undefined;
+
 export interface Surroundings {
-  /** Undefined for what needs no key. */
-  scope: Scope | undefined;
+  opening: Opening;
   schemas: Record<string, Schema>;
   /** Gathers what anything is refused for. */
   refusals: Set<ProblemKind>;
@@ -49,14 +51,14 @@ export function describe(
     description,
     ...operation
   }: Operation,
-  { scope, schemas, refusals }: Surroundings,
+  { opening, schemas, refusals }: Surroundings,
 ) {
+  const scope = typeof opening === "object" ? opening.scope : undefined;
   const parameters = new Set(operation.parameters?.map(({ name }) => name));
   return {
     ...operation,
     description: scope ? `${description} Needs the scope \`${scope}\`.` : description,
-    // A service without any key is open, to its own machine only.
-    security: scope ? [{ key: [scope] }, {}] : [],
+    security: securityOf(opening),
     ...(requestBody && {
       requestBody: { required: true, content: bodyContent(requestBody, schemas, otherType) },
     }),
@@ -67,6 +69,12 @@ export function describe(
       return answer(response, kinds, { status, scoped: scope !== undefined, parameters }, schemas);
     }),
   };
+}
+
+function securityOf(opening: Opening): Record<string, string[]>[] {
+  if (opening === undefined) return [];
+  // A service without any key is open, to its own machine only.
+  return opening === "token" ? [{ token: [] }] : [{ key: [opening.scope] }, {}];
 }
 
 /** Why an operation answers this status. Most statuses have one reason. */

@@ -1,5 +1,5 @@
 import type { Database } from "../db/connect.ts";
-import { WORK_CHANNEL } from "./channels.ts";
+import { ENDED_CHANNEL, type EndedAttempt, WORK_CHANNEL } from "./channels.ts";
 
 /**
  * A commit with a notification holds a lock over the whole database until it is on disk. So inserts carry none. The
@@ -38,4 +38,9 @@ export function announcer(
     for (const queue of queues) pending.add(queue);
     if (!resting) send();
   };
+}
+
+/** Tells the process that holds an attempt that somebody else has ended it. A hint: its next beat says so, too. */
+export async function announceEnded(db: Database, { jobId, attempt, outcome }: EndedAttempt): Promise<void> {
+  await db.run((sql) => sql`select pg_notify(${ENDED_CHANNEL}, ${`${jobId} ${attempt} ${outcome}`})`);
 }

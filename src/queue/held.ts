@@ -21,7 +21,7 @@ export interface HeldJob extends Held {
   ranMs: number;
   /** Null where the worker measures the time itself. */
   deadlineAt: Date | null;
-  /** Whether the lease holds nothing else, and so goes with this job. */
+  /** Whether the lease holds nothing else, and so goes with this job. Never that of a process, which gives back its own. */
   alone: boolean;
   /** Whether a sign of life is worth writing down: the last one is old enough. */
   beatDue: boolean;
@@ -44,7 +44,7 @@ export async function readHeld(db: Database, held: Held): Promise<HeldJob | unde
       coalesce(lease.priority, jobs.priority) as priority, jobs.max_attempts as "maxAttempts",
       coalesce(lease.failures, 0) as failures, coalesce(lease.losses, 0) as losses, lease.worker_id as "workerId",
       coalesce(extract(epoch from now() - lease.leased_at) * 1000, 0)::float8 as "ranMs",
-      lease.deadline_at as "deadlineAt", coalesce(cardinality(lease.job_ids) = 1, false) as alone,
+      lease.deadline_at as "deadlineAt", coalesce(cardinality(lease.job_ids) = 1 and lease.deadline_at is not null, false) as alone,
       coalesce(
         lease.beaten_at < now() - workers.ttl_ms * ${BEAT_DUE_AFTER}::float8 * interval '1 millisecond', false
       ) as "beatDue",

@@ -41,7 +41,7 @@ test(
     await page.getByRole("heading", { name: "jobsvc" }).waitFor();
     expect(await page.locator(".opblock").count()).toBe(await operations());
 
-    await authorize(page, KEY);
+    await authorize(page, { key: KEY });
 
     const created = await run(operation(page, "createJob"));
     expect(created.status).toBe("201");
@@ -93,7 +93,7 @@ test(
     });
     const { page, troubles } = await visit();
     await page.goto(new URL("/swagger", server.url).href);
-    await authorize(page, KEY);
+    await authorize(page, { key: KEY });
     const { body } = await run(operation(page, "getJob"), { id: job!.id });
     expect(JSON.parse(body).payload).toEqual({ [hostile]: hostile });
     expect(troubles).toEqual([]);

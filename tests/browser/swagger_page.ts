@@ -5,11 +5,15 @@ export function operation(page: Page, operationId: string): Locator {
   return page.locator(`.opblock[id$="-${operationId}"]`);
 }
 
-export async function authorize(page: Page, key: string) {
+/** Gives the page what it needs for the security schemes of these names. */
+export async function authorize(page: Page, secrets: { key: string; token?: string }) {
   await page.getByRole("button", { name: "Authorize" }).first().click();
   const dialog = page.locator(".modal-ux");
-  await dialog.getByRole("textbox").fill(key);
-  await dialog.getByRole("button", { name: "Apply credentials" }).click();
+  for (const [scheme, secret] of Object.entries(secrets)) {
+    const form = dialog.locator("form").filter({ has: page.locator("code", { hasText: scheme }) });
+    await form.getByRole("textbox").fill(secret);
+    await form.getByRole("button", { name: "Apply credentials" }).click();
+  }
   await dialog.getByRole("button", { name: "Close" }).first().click();
 }
 

@@ -7,9 +7,9 @@ import { type HttpServer, httpServer } from "../../src/http/server.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { inserter } from "../../src/queue/inserter.ts";
 import { newTakers, testAccess, testParts } from "../http/client.ts";
-import { newAiAgent, TEST_SECRETS } from "../support/agents.ts";
+import { newAiAgent, TEST_SECRETS, TEST_TOKENS } from "../support/agents.ts";
 import { testDatabase } from "../support/database.ts";
-import { insertNew } from "../support/factory.ts";
+import { insertNew, working } from "../support/factory.ts";
 import { heldOf, pull, pullWorker } from "../support/pulling.ts";
 import { visits } from "./chromium.ts";
 import { authorize, operation, run } from "./swagger_page.ts";
@@ -70,6 +70,13 @@ async function lease(): Promise<{ id: string }> {
   return { id: leaseIdOf(heldOf(job!)) };
 }
 
+/** Of a job in the hands of a process: good for all that can be called back, in the order of the document. */
+async function callbackToken(): Promise<string> {
+  const { jobs } = await working(db, 1);
+  const { leaseId, id: jobId, attempt } = jobs[0]!;
+  return TEST_TOKENS.make({ leaseId, jobId, attempt });
+}
+
 async function agent(): Promise<{ resource_id: string }> {
   const wanted = newAiAgent();
   await putAgent(db, TEST_SECRETS, wanted, null);
@@ -111,7 +118,7 @@ test(
     };
     const { page, troubles } = await visit();
     await page.goto(new URL("/swagger", server.url).href);
-    await authorize(page, KEY);
+    await authorize(page, { key: KEY, token: await callbackToken() });
     const answers: Record<string, string> = {};
     const successes: Record<string, string> = {};
     for (const { operationId, responses } of Object.values(paths).flatMap((path) => Object.values(path))) {

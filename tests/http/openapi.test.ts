@@ -1,7 +1,10 @@
 import { beforeAll, describe, expect, test } from "bun:test";
 import { Validator } from "@seriousme/openapi-schema-validator";
+import { isCallback } from "../../src/http/callback_auth.ts";
 import { KINDS } from "../openapi/kinds.ts";
+import { TEST_TOKENS } from "../support/agents.ts";
 import { request, SEED_REQUEST, SOME_ID, testApp } from "./client.ts";
+import { bearer } from "./keyed.ts";
 
 interface Media {
   schema: { $ref: string };
@@ -31,6 +34,9 @@ interface Document {
 }
 
 const { app } = testApp({ kinds: KINDS });
+
+/** Of an attempt that never was. */
+const TOKEN = TEST_TOKENS.make({ leaseId: SOME_ID, jobId: SOME_ID, attempt: 1 });
 
 /** What answers in another form than JSON. */
 const FORMS: Record<string, string> = {
@@ -85,6 +91,7 @@ describe("the OpenAPI document", () => {
           app,
           method,
           path.replace(/\{\w*id\}/, SOME_ID).replace("{name}", "default"),
+          isCallback(path) ? { headers: bearer(TOKEN) } : {},
         );
         await response.body?.cancel();
         const [status, allow] = [response.status, response.headers.get("allow")];
@@ -121,6 +128,7 @@ describe("the OpenAPI document", () => {
       "Batch",
       "Bulk",
       "BulkDone",
+      "CallbackEnd",
       "ClientAgent",
       "Counts",
       "CreatedApiKey",
@@ -215,10 +223,15 @@ describe("the OpenAPI document", () => {
   });
 
   test("says what needs a key", () => {
-    expect(document.components.securitySchemes).toMatchObject({ key: { type: "http", scheme: "bearer" } });
+    expect(document.components.securitySchemes).toMatchObject({
+      key: { type: "http", scheme: "bearer" },
+      token: { type: "http", scheme: "bearer" },
+    });
     const isOpen = (path: string) => ["/api/health", "/livez", "/readyz"].includes(path);
-    for (const { path, security } of operations)
-      expect(security).toEqual(isOpen(path) ? [] : [{ key: [expect.any(String)] }, {}]);
+    const byKey = operations.filter(({ path }) => !isOpen(path) && !isCallback(path));
+    for (const { security } of byKey) expect(security).toEqual([{ key: [expect.any(String)] }, {}]);
+    for (const { path, security } of operations.filter((operation) => !byKey.includes(operation)))
+      expect([path, security]).toEqual([path, isCallback(path) ? [{ token: [] }] : []]);
   });
 
   test("tells the version and the licence, and points to no other host", () => {
