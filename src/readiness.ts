@@ -1,5 +1,6 @@
 import type { Database } from "./db/connect.ts";
 import { schemaState } from "./db/migrate.ts";
+import { progress } from "./lifecycle/progress.ts";
 import type { Service } from "./lifecycle/service.ts";
 
 export interface Check {
@@ -15,6 +16,12 @@ export interface Readiness {
 
 /** A probe that waits longer tells its asker nothing that a failure would not. */
 const PATIENCE_MS = 2_000;
+
+/**
+ * A loop that is so late is stuck. Everything that it waits for answers within seconds, but a first pruning of years goes
+ * through many pages in one step.
+ */
+const STUCK_MS = 5 * 60_000;
 
 /** Whether this process can do its work now. `running.worker` is there in the roles that have one. */
 export function readiness(db: Database, running: { worker?: { readonly notified: boolean } }): Readiness {
@@ -47,6 +54,16 @@ export function readiness(db: Database, running: { worker?: { readonly notified:
     return { notifications: { ok: true, detail } };
   }
 
+  /** Loops that do what comes round, and when each last got something done. */
+  function loops(): Check {
+    const all = progress();
+    const seconds = (ms: number) => `${Math.round(ms / 1_000)} s`;
+    return {
+      ok: all.every(({ overdueMs }) => overdueMs < STUCK_MS),
+      detail: all.map(({ name, agoMs }) => `${name} ${seconds(agoMs)} ago`).join(", "),
+    };
+  }
+
   return {
     service: {
       name: "readiness",
@@ -60,7 +77,7 @@ export function readiness(db: Database, running: { worker?: { readonly notified:
     async check() {
       const [answers, fits] = await Promise.all([database(), schema()]);
       const lifecycle: Check = serving ? { ok: true } : { ok: false, detail: "starting or stopping" };
-      const checks = { lifecycle, database: answers, schema: fits, ...notifications() };
+      const checks = { lifecycle, database: answers, schema: fits, loops: loops(), ...notifications() };
       return { ready: Object.values(checks).every((check) => check.ok), checks };
     },
   };

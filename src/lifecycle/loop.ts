@@ -1,3 +1,4 @@
+import { keepPace, type Pace } from "./progress.ts";
 import type { Service } from "./service.ts";
 
 /** After an error a loop rests a second: long enough not to flood a log, short enough not to be noticed. */
@@ -18,16 +19,20 @@ export function loop(name: string, step: () => Promise<number>, report: (error: 
   let woken = false;
   let endRest = () => {};
   let finished: Promise<void> | undefined;
+  let pace: Pace | undefined;
 
   async function run() {
+    pace = keepPace(name);
     while (!stopping) {
       woken = false;
       const restMs = await Promise.try(step).catch((error) => {
         report(error);
-        return REST_AFTER_ERROR_MS;
+        return undefined;
       });
-      if (!stopping && !woken) await rest(restMs);
+      if (restMs !== undefined) pace.rested(woken ? 0 : restMs);
+      if (!stopping && !woken) await rest(restMs ?? REST_AFTER_ERROR_MS);
     }
+    pace.end();
   }
 
   async function rest(ms: number) {
@@ -40,6 +45,7 @@ export function loop(name: string, step: () => Promise<number>, report: (error: 
 
   function wake() {
     woken = true;
+    pace?.woken();
     endRest();
   }
 

@@ -43,6 +43,15 @@ describe("while the database is away", () => {
   });
 });
 
+test("readiness tells of every loop when it last got something done", async () => {
+  const { checks } = (await (await client.get("/readyz")).json()) as {
+    checks: Record<string, { ok: boolean; detail: string }>;
+  };
+  expect(checks.loops!.ok).toBe(true);
+  for (const name of ["take default", "endings", "rescuer"])
+    expect(checks.loops!.detail).toMatch(new RegExp(`${name} \\d+ s ago`));
+});
+
 describe("when the database hangs up on everybody", () => {
   test("the service goes on as if nothing had happened", async () => {
     const ids = await Promise.all(
