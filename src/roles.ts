@@ -6,7 +6,7 @@ import { agentKinds, outboundRules } from "./agent_kinds.ts";
 import { agentFinder } from "./agents/find.ts";
 import type { Secrets } from "./agents/secrets.ts";
 import type { Settings } from "./config/settings.ts";
-import { connect, type Database, type DatabaseAddress } from "./db/connect.ts";
+import { connect, type DatabaseAddress } from "./db/connect.ts";
 import { observed } from "./db/observed.ts";
 import type { LoadedHandler } from "./handlers/load.ts";
 import { registry } from "./handlers/registry.ts";
@@ -26,6 +26,7 @@ import { readQueues } from "./queue/queues.ts";
 import { readJobUsage } from "./queue/usage.ts";
 import { readiness } from "./readiness.ts";
 import { upkeep } from "./upkeep.ts";
+import { guardedDatabase } from "./watchdog.ts";
 import { slotsWithThreads, workedQueues } from "./worked_queues.ts";
 import { type WorkerService, worker } from "./worker/worker.ts";
 
@@ -79,6 +80,7 @@ export function processFor(parts: RoleParts): Process {
     readQueues: () => readQueues(db),
   });
   const db = observed(pool, metrics.statements);
+  const database = guardedDatabase(db, parts.address);
   const findAgent = agentFinder(db, parts.secrets);
   const emit = both(parts.emit, metrics.emit);
   const announce = announcer(db, (error) => emit("step.failed", { step: "announce", error }));
@@ -90,11 +92,11 @@ export function processFor(parts: RoleParts): Process {
   const pulling = pullers();
   const jobs = [...(works ? [jobWorker()] : []), ...upkeep({ settings, db, kinds, emit })];
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
-  if (settings.role === "worker") return { services: [database(db), ...probes(), ...jobs, state.service] };
+  if (settings.role === "worker") return { services: [database, ...probes(), ...jobs, state.service] };
   const waiting = waiter(db, emit);
   const api = http(waiting, watching);
   // Those who wait for jobs are sent away first, and can still end those that they have while others finish theirs.
-  return { services: [database(db), api, waiting, watching, ...jobs, pulling, state.service], api };
+  return { services: [database, api, waiting, watching, ...jobs, pulling, state.service], api };
 
   function jobWorker(): Service {
     running.worker = worker({
@@ -184,9 +186,4 @@ export function processFor(parts: RoleParts): Process {
     const { host, probePort: port } = settings;
     return [probeServer({ emit, readiness: state.check, metrics, access: guard, host, port, version })];
   }
-}
-
-/** Connects at the first statement by itself; what is left to do is to say goodbye, after everybody else. */
-function database(db: Database): Service {
-  return { name: "database", start: async () => {}, stop: () => db.close() };
 }

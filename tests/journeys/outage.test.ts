@@ -48,7 +48,7 @@ test("readiness tells of every loop when it last got something done", async () =
     checks: Record<string, { ok: boolean; detail: string }>;
   };
   expect(checks.loops!.ok).toBe(true);
-  for (const name of ["take default", "endings", "rescuer"])
+  for (const name of ["take default", "endings", "rescuer", "watchdog"])
     expect(checks.loops!.detail).toMatch(new RegExp(`${name} \\d+ s ago`));
 });
 
