@@ -29,6 +29,19 @@ export function arrayLiteral(values: readonly Element[]): string {
   return `{${values.map(elementLiteral).join(",")}}`;
 }
 
+/**
+ * A column in which every row says the same is sent as a list of one: `unnest` fills the rest up with nulls, and for
+ * these the statement takes the first. For columns without nulls only.
+ */
+export function oneIfAlike<Value extends Element>(values: readonly Value[]): readonly Value[] {
+  return values.every((value) => value === values[0]) ? values.slice(0, 1) : values;
+}
+
+/** A column in which nothing stands need not be sent: `unnest` fills an empty list up with nulls. */
+export function noneIfNull<Value extends Element>(values: readonly Value[]): readonly Value[] {
+  return values.every((value) => value === null) ? [] : values;
+}
+
 function elementLiteral(value: Element): string {
   if (value === null) return "NULL";
   if (typeof value === "number") return String(value);

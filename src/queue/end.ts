@@ -1,3 +1,4 @@
+import { noneIfNull, oneIfAlike } from "../db/arrays.ts";
 import type { Database } from "../db/connect.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { Ending } from "../job/outcome.ts";
@@ -39,25 +40,34 @@ export async function endAttempts(
     db,
     (sql, onConflict) => sql<Answer[]>`
     with ending as materialized (
-      select *
-      from unnest(
+      select row.job_id,
+        coalesce(row.attempt, sent.attempt[1]) as attempt, coalesce(row.queue, sent.queue[1]) as queue,
+        coalesce(row.kind, sent.kind[1]) as kind, coalesce(row.priority, sent.priority[1]) as priority,
+        coalesce(row.outcome, sent.outcome[1]) as outcome, coalesce(row.failures, sent.failures[1]) as failures,
+        coalesce(row.losses, sent.losses[1]) as losses,
+        row.ran_ms, row.age_ms, row.retry_after_ms, row.error, row.result, row.usage
+      from (
+        select
+          ${oneIfAlike(sorted.map((ending) => ending.attempt))}::int4[] as attempt,
+          ${oneIfAlike(sorted.map((ending) => ending.queue))}::text[] as queue,
+          ${oneIfAlike(sorted.map((ending) => ending.kind))}::text[] as kind,
+          ${oneIfAlike(sorted.map((ending) => ending.priority))}::int2[] as priority,
+          ${oneIfAlike(sorted.map((ending) => ending.outcome))}::text[] as outcome,
+          ${oneIfAlike(sorted.map((ending) => ending.failures))}::int2[] as failures,
+          ${oneIfAlike(sorted.map((ending) => ending.losses))}::int2[] as losses
+      ) sent
+      cross join lateral unnest(
+        sent.attempt, sent.queue, sent.kind, sent.priority, sent.outcome, sent.failures, sent.losses,
         ${sorted.map((ending) => ending.jobId)}::uuid[],
-        ${sorted.map((ending) => ending.attempt)}::int4[],
-        ${sorted.map((ending) => ending.queue)}::text[],
-        ${sorted.map((ending) => ending.kind)}::text[],
-        ${sorted.map((ending) => ending.priority)}::int2[],
-        ${sorted.map((ending) => ending.outcome)}::text[],
         ${sorted.map((ending) => toMicroseconds(ending.ranMs))}::float8[],
         ${sorted.map((ending) => toMicroseconds(nowMs - ending.endedAtMs))}::float8[],
-        ${unlessAllNull(sorted.map((ending) => ending.retryAfterMs))}::float8[],
-        ${sorted.map((ending) => ending.failures)}::int2[],
-        ${sorted.map((ending) => ending.losses)}::int2[],
-        ${unlessAllNull(sorted.map((ending) => ending.error && JSON.stringify(ending.error)))}::text[],
-        ${unlessAllNull(sorted.map((ending) => ending.result))}::text[],
-        ${unlessAllNull(sorted.map((ending) => ending.usage && JSON.stringify(ending.usage)))}::text[]
-      ) as ending (
-        job_id, attempt, queue, kind, priority, outcome, ran_ms, age_ms, retry_after_ms, failures, losses, error, result,
-        usage
+        ${noneIfNull(sorted.map((ending) => ending.retryAfterMs))}::float8[],
+        ${noneIfNull(sorted.map((ending) => ending.error && JSON.stringify(ending.error)))}::text[],
+        ${noneIfNull(sorted.map((ending) => ending.result))}::text[],
+        ${noneIfNull(sorted.map((ending) => ending.usage && JSON.stringify(ending.usage)))}::text[]
+      ) as row (
+        attempt, queue, kind, priority, outcome, failures, losses,
+        job_id, ran_ms, age_ms, retry_after_ms, error, result, usage
       )
     ),
     ended as (
@@ -117,11 +127,6 @@ interface Answer {
 /** The clock of Postgres has no finer ones, and short numbers are read faster. */
 function toMicroseconds(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
-}
-
-/** Most groups have no error, no retry and no usage: `unnest` fills an empty array up with nulls, and nobody has to send them. */
-function unlessAllNull<Value>(values: readonly Value[]): readonly Value[] {
-  return values.every((value) => value === null) ? [] : values;
 }
 
 function byKey(a: AttemptKey, b: AttemptKey): number {

@@ -1,4 +1,4 @@
-import { arrayLiteral } from "../db/arrays.ts";
+import { arrayLiteral, noneIfNull, oneIfAlike } from "../db/arrays.ts";
 import type { Database, Sql } from "../db/connect.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
@@ -46,23 +46,30 @@ export async function insertInto(
       insert into jobsvc.jobs (
         id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
       )
-      select id, kind, queue, priority, user_id, resource_id, payload::json, max_attempts, scheduled_at, timeout_ms,
-        tags::text[], metadata::jsonb
-      from unnest(
+      select job.id,
+        coalesce(job.kind, sent.kind[1]), coalesce(job.queue, sent.queue[1]), coalesce(job.priority, sent.priority[1]),
+        coalesce(job.user_id, sent.user_id[1]), coalesce(job.resource_id, sent.resource_id[1]), job.payload::json,
+        coalesce(job.max_attempts, sent.max_attempts[1]), job.scheduled_at, job.timeout_ms,
+        coalesce(job.tags, sent.tags[1])::text[], coalesce(job.metadata, sent.metadata[1])::jsonb
+      from (
+        select
+          ${oneIfAlike(jobs.map((job) => job.kind))}::text[] as kind,
+          ${oneIfAlike(jobs.map((job) => job.queue))}::text[] as queue,
+          ${oneIfAlike(jobs.map((job) => job.priority))}::int2[] as priority,
+          ${oneIfAlike(jobs.map((job) => job.userId))}::uuid[] as user_id,
+          ${oneIfAlike(jobs.map((job) => job.resourceId))}::uuid[] as resource_id,
+          ${oneIfAlike(jobs.map((job) => job.maxAttempts))}::int2[] as max_attempts,
+          ${oneIfAlike(jobs.map((job) => arrayLiteral(job.tags)))}::text[] as tags,
+          ${oneIfAlike(jobs.map((job) => JSON.stringify(job.metadata)))}::text[] as metadata
+      ) sent
+      cross join lateral unnest(
+        sent.kind, sent.queue, sent.priority, sent.user_id, sent.resource_id, sent.max_attempts, sent.tags, sent.metadata,
         ${jobs.map((job) => job.id)}::uuid[],
-        ${jobs.map((job) => job.kind)}::text[],
-        ${jobs.map((job) => job.queue)}::text[],
-        ${jobs.map((job) => job.priority)}::int2[],
-        ${jobs.map((job) => job.userId)}::uuid[],
-        ${jobs.map((job) => job.resourceId)}::uuid[],
         ${jobs.map((job) => job.payload)}::text[],
-        ${jobs.map((job) => job.maxAttempts)}::int2[],
-        ${jobs.map((job) => job.scheduledAt?.toISOString() ?? null)}::timestamptz[],
-        ${jobs.map((job) => job.timeoutMs)}::int4[],
-        ${jobs.map((job) => arrayLiteral(job.tags))}::text[],
-        ${jobs.map((job) => JSON.stringify(job.metadata))}::text[]
+        ${noneIfNull(jobs.map((job) => job.scheduledAt?.toISOString() ?? null))}::timestamptz[],
+        ${noneIfNull(jobs.map((job) => job.timeoutMs))}::int4[]
       ) as job (
-        id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
+        kind, queue, priority, user_id, resource_id, max_attempts, tags, metadata, id, payload, scheduled_at, timeout_ms
       )
       ${unlessClaimedBefore(sql, claims)}
       ${onConflict}

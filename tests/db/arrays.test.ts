@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { arrayLiteral } from "../../src/db/arrays.ts";
+import { arrayLiteral, noneIfNull, oneIfAlike } from "../../src/db/arrays.ts";
 import { testDatabase } from "../support/database.ts";
 
 const db = await testDatabase();
@@ -103,5 +103,18 @@ describe("an array", () => {
     for (const values of [["x"], ["1; drop table jobsvc.jobs"], ["{1,2}"]])
       await expect(db.run((sql) => sql`select ${values}::int4[]`)).rejects.toThrow();
     await expect(db.run((sql) => sql`select ${[2 ** 31]}::int4[]`)).rejects.toMatchObject({ code: "22003" });
+  });
+});
+
+describe("a column", () => {
+  test("in which every row says the same is sent as one, and any other as it is", () => {
+    expect(oneIfAlike(["a", "a", "a"])).toEqual(["a"]);
+    expect(oneIfAlike([0, 0, 1])).toEqual([0, 0, 1]);
+    expect(oneIfAlike([])).toEqual([]);
+  });
+
+  test("in which nothing stands is not sent, and any other as it is", () => {
+    expect(noneIfNull([null, null])).toEqual([]);
+    expect(noneIfNull([null, 0])).toEqual([null, 0]);
   });
 });
