@@ -73,6 +73,19 @@ test("the list shows everything but what opens", async () => {
   for (const secret of [key, second.key]) expect(stdout).not.toContain(parseKey(secret)!.secret);
 });
 
+test("a key for workers takes within its limits, and nothing else", async () => {
+  const { url } = await startService({ args: ["--role=api", "--port=0"], env });
+  const { key } = await created("--scopes=jobs:work", "--queues=mail,post", "--kinds=letter");
+  const { post } = api(url, { authorization: `Bearer ${key}` });
+  const take = (changes: object) =>
+    post("/api/take", { kinds: ["letter"], worker: { name: "x" }, ...changes });
+  expect(await (await take({})).json()).toMatchObject({ jobs: [] });
+  expect((await take({ queues: ["post"] })).status).toBe(200);
+  expect((await take({ queues: ["default"] })).status).toBe(403);
+  expect((await take({ kinds: ["ai_agent"] })).status).toBe(403);
+  expect((await api(url, { authorization: `Bearer ${key}` }).get("/api/jobs")).status).toBe(403);
+});
+
 test("what was done is in the audit, as done on the command line", async () => {
   const { id } = await created("--scopes=admin", "--name=boss");
   await keys(["revoke", id]);

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import type { AnyElysia } from "elysia";
 import { testDatabase } from "../support/database.ts";
 import { clear } from "../support/facts.ts";
-import { create, JSON_TYPE, problemOf, request, SEED_REQUEST, SOME_ID } from "./client.ts";
+import { create, JSON_TYPE, problemOf, request, SEED_REQUEST, SOME_ID, SOME_LEASE } from "./client.ts";
 import { bearer, type Headers, keyedApp, newKey } from "./keyed.ts";
 
 const db = await testDatabase();
@@ -91,6 +91,24 @@ describe("what counts together", () => {
     expect((await manage()).status).toBe(429);
     expect((await read(headers)).status).toBe(200);
     expect((await create(app, SEED_REQUEST, headers)).status).toBe(201);
+  });
+
+  test("the calls of workers count by themselves, those about leases together with takes", async () => {
+    const { headers } = await newKey(db, { scopes: ["jobs:work"] });
+    const take = {
+      body: JSON.stringify({ kinds: ["x"], worker: { name: "x" } }),
+      headers: { ...JSON_TYPE, ...headers },
+    };
+    const beat = () => request(app, "POST", `/api/leases/${SOME_LEASE}/beat`, { headers });
+    expect(told(await request(app, "POST", "/api/take", take))).toEqual([
+      200,
+      '"work";q=5;w=60',
+      '"work";r=4;t=12',
+      null,
+    ]);
+    for (const _ of [1, 2, 3, 4]) expect((await beat()).status).toBe(404);
+    const refused = await problemOf(await beat(), 429);
+    expect(refused.detail).toBe("this key may make 5 work calls in 60 seconds");
   });
 
   test("a batch is one call", async () => {

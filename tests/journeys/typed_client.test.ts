@@ -11,7 +11,7 @@ const ROOT = join(import.meta.dir, "../..");
 const CLIENT = join(ROOT, "tests/openapi/client");
 const KEY = "key-of-the-typed-client";
 
-type Leg = "createAndRead" | "manage" | "many" | "operate" | "beRefused";
+type Leg = "createAndRead" | "manage" | "many" | "operate" | "work" | "beRefused";
 
 /** The program beside the document. Not imported by its name: its types come of the document, in the first test. */
 type Journey = Record<Leg, (client: unknown) => Promise<Record<string, unknown>>> & {
@@ -111,6 +111,18 @@ describe("the client against the service", async () => {
     expect(seen.cancelled).toBeGreaterThan(4);
     expect(key).toMatchObject({ name: "typed", state: "revoked", key: expect.stringMatching(/^jsk_/) });
     expect(seen.audited).toMatchObject({ key_id: id });
+  });
+
+  test("takes a job, tells of it and ends it", async () => {
+    expect(await journey.work(client)).toEqual({
+      isOurs: true,
+      payload: { greeting: "héllo", list: [1, null, true] },
+      isKept: true,
+      told: [204, 204, 204],
+      outcome: "failed",
+      retryInMs: null,
+      reason: "finished",
+    });
   });
 
   test("is told what is wrong", async () => {

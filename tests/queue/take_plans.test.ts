@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { readLanes } from "../../src/queue/lanes.ts";
 import { takeJobs } from "../../src/queue/take.ts";
+import { takeSingly } from "../../src/queue/take_singly.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, insertNew, registered, take } from "../support/factory.ts";
 import { clear, ids } from "../support/facts.ts";
@@ -58,6 +59,13 @@ describe("take, whatever the plan,", () => {
           expect(new Set(ids(jobs)).size).toBe(jobs.length);
           const priorities = jobs.map((job) => job.priority);
           expect(priorities).toEqual(priorities.toSorted());
+          await planner.sql`rollback`;
+
+          await planner.sql`begin`;
+          for (const name of off) await planner.sql.unsafe(`set local enable_${name} = off`);
+          const singly = await takeSingly(planner, { ...options, blocks, defaultLimitMs: 1_000 });
+          expect(ids(singly.jobs)).toEqual(ids(jobs));
+          expect(new Set(singly.jobs.map(({ leaseId }) => leaseId)).size).toBe(jobs.length);
           await planner.sql`rollback`;
         }
       }

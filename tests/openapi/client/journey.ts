@@ -141,6 +141,34 @@ export async function operate(client: Client) {
   };
 }
 
+/** A worker that takes its jobs over HTTP. */
+export async function work(client: Client) {
+  const { job_id: id } = told(
+    await client.POST("/api/jobs/create", { body: { ...NEW_JOB, resource_type: "scan" } }),
+  );
+  const body = { queues: [QUEUE], kinds: ["scan"], wait: 5, worker: { name: "typed" } };
+  const taken = told(await client.POST("/api/take", { body }));
+  const [job] = taken.jobs;
+  if (job === undefined) throw new Error("there was nothing to take");
+  const params = { path: { id: job.lease_id } };
+  const beat = told(await client.POST("/api/leases/{id}/beat", { params }));
+  const progress = await client.POST("/api/leases/{id}/progress", { params, body: { percent: 50 } });
+  const log = await client.POST("/api/leases/{id}/log", { params, body: { message: "x", fields: { n: 1 } } });
+  const output = await client.POST("/api/leases/{id}/output", { params, body: { chunk: ["a"] } });
+  const end = { outcome: "failed", error: { message: "no" }, retry: false } as const;
+  const ended = told(await client.POST("/api/leases/{id}/end", { params, body: end }));
+  const late = refused(await client.POST("/api/leases/{id}/beat", { params }));
+  return {
+    isOurs: job.job_id === id,
+    payload: job.payload,
+    isKept: Date.parse(beat.expires_at) > Date.now(),
+    told: [progress, log, output].map(({ response }) => response.status),
+    outcome: ended.outcome,
+    retryInMs: ended.retry_in_ms,
+    reason: late.reason,
+  };
+}
+
 /** What is wrong comes typed, too. */
 export async function beRefused(client: Client) {
   const invalid = refused(await client.POST("/api/jobs/create", { body: { ...NEW_JOB, priority: 10 } }));
