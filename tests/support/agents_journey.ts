@@ -12,11 +12,11 @@ import {
   hangs,
   resets,
 } from "./behaviours.ts";
-import type { Behaviour, FakeServer } from "./fake_server.ts";
+import type { Behaviour, Call, FakeServer } from "./fake_server.ts";
 import { chatRequest, EVENT_STREAM, ending, modelServer, piece, says, streams } from "./model_server.ts";
 import { newSecret, receiver, verified } from "./receiver.ts";
 import type { Service } from "./service.ts";
-import { allEvents } from "./sse.ts";
+import { allEvents, brief } from "./sse.ts";
 import { until } from "./until.ts";
 
 const MODEL = "456e7890-e89b-12d3-a456-426614174001";
@@ -24,6 +24,7 @@ const BUDGETED = "456e7890-e89b-12d3-a456-426614174002";
 const CLIENT = "456e7890-e89b-12d3-a456-426614174003";
 const API_KEY = "sk-of-the-journey";
 const SECRET = newSecret();
+const KEYS = { JOBSVC_SECRETS_KEYS: secretsKey("j") };
 
 /** What agents do and suffer, from outside: registered over HTTP, called over sockets. */
 export interface AgentsJourney {
@@ -40,11 +41,12 @@ export async function agentsJourney({ start }: AgentsJourney): Promise<void> {
       "--outbound-http",
       `--outbound-ports=${model.port},${client.port}`,
       "--outbound-allow=127.0.0.0/8",
+      "--public-url=https://jobs.example.com/base/",
       "--poll-interval-ms=50",
       "--ai-agent-simulation-ms=1",
       "--client-agent-simulation-ms=1",
     ],
-    { JOBSVC_SECRETS_KEYS: secretsKey("j") },
+    KEYS,
   );
   const jobs = api(service.url);
   await register(MODEL, {
@@ -280,6 +282,108 @@ export async function agentsJourney({ start }: AgentsJourney): Promise<void> {
       ["floods", floods("x".repeat(60_000)), "too_large"],
       ["is down", answers(500), "status_500"],
     ]);
+  });
+
+  describe("a job whose client will call back", () => {
+    const WILL_CALL_BACK = answers(202, "", { location: "https://client.example.com/work/7" });
+
+    /** Another process, which knows of the job by the database alone. */
+    const another = start(["--role=api", "--port=0"], KEYS);
+
+    function callBack(url: string, { headers }: Call, action: string, body: unknown) {
+      return fetch(`${url}/api/callbacks/${action}`, {
+        method: "POST",
+        headers: {
+          "content-type": "application/json",
+          authorization: `Bearer ${headers["jobsvc-callback-token"]}`,
+        },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      });
+    }
+
+    async function staleReason(response: Response) {
+      expect(response.status).toBe(409);
+      return ((await response.json()) as { reason: string }).reason;
+    }
+
+    test("is told of and ended through any process, and the one that waits says the truth", async () => {
+      const id = await hand("later", [WILL_CALL_BACK]);
+      const call = await client.called("later");
+      expect(call.headers["jobsvc-callback-url"]).toBe("https://jobs.example.com/base/api/callbacks");
+      const { url: other } = await another;
+      await call.closed;
+      for (const [url, action, body] of [
+        [other, "progress", { percent: 50, message: "half of it" }],
+        [service.url, "log", { message: "slow today" }],
+        [other, "output", { chunk: "a piece" }],
+      ] as const)
+        expect((await callBack(url, call, action, body)).status).toBe(204);
+      expect(await jobs.job(id)).toMatchObject({ state: "running" });
+      const result = '{"sum": 98765432109876543210}';
+      const ended = await callBack(other, call, "end", `{"outcome": "completed", "result": ${result}}`);
+      expect(await ended.json()).toMatchObject({ job_id: id, attempt: 1, outcome: "completed" });
+      expect(await (await jobs.get(`/api/jobs/${id}`)).text()).toEndWith(`"result":${result}}`);
+      const line = await service.logged("job.broken_off", ({ job_id }) => job_id === id);
+      expect(line).toMatchObject({ outcome: "completed", kind: "client_agent", attempt: 1 });
+      const events = await allEvents(await jobs.get(`/api/jobs/${id}/events`));
+      expect(events.map(brief).slice(1)).toEqual([
+        "1 progress 50 half of it",
+        "1 log slow today",
+        "1 output a piece",
+        "1 state completed completed",
+      ]);
+      expect(await staleReason(await callBack(service.url, call, "end", { outcome: "completed" }))).toBe(
+        "finished",
+      );
+      expect(client.calls("later")).toHaveLength(1);
+    });
+
+    test("is called again when it says that it failed, and the old token tells nothing any more", async () => {
+      const id = await hand("fails", [WILL_CALL_BACK]);
+      const first = await client.called("fails");
+      const failed = { outcome: "failed", error: { message: "out of stock" }, retry_after_ms: 100 };
+      expect((await callBack(service.url, first, "end", failed)).status).toBe(200);
+      const second = await client.called("fails", 2);
+      expect(verified(second, SECRET).data).toMatchObject({ job_id: id, attempt: 2 });
+      expect(await staleReason(await callBack(service.url, first, "log", { message: "x" }))).toBe("finished");
+      await callBack(service.url, second, "end", { outcome: "completed" });
+      const { attempts, result } = await jobs.reached(id, "completed");
+      expect(result).toBeNull();
+      expect(attempts).toMatchObject([{ error: { message: "out of stock" } }, { error: null }]);
+    });
+
+    test("is waited for no longer than its time", async () => {
+      const id = await hand("forgets", [WILL_CALL_BACK], { timeout_ms: 1_000, max_retries: 0 });
+      const job = await jobs.reached(id, "failed");
+      expect(job.attempts).toMatchObject([{ error: { reason: "timed_out" } }]);
+      const late = await callBack(service.url, await client.called("forgets"), "end", {
+        outcome: "completed",
+      });
+      expect(await staleReason(late)).toBe("timed_out");
+    });
+
+    test("that is cancelled meanwhile, tells the client so", async () => {
+      const id = await hand("changes", [WILL_CALL_BACK]);
+      const call = await client.called("changes");
+      await jobs.cancel(id);
+      expect(await staleReason(await callBack(service.url, call, "progress", { percent: 1 }))).toBe(
+        "cancelled",
+      );
+      await service.logged(
+        "job.broken_off",
+        ({ job_id, outcome }) => job_id === id && outcome === "cancelled",
+      );
+    });
+
+    test("may call back before it has answered", async () => {
+      client.when("hasty", async (socket, call) => {
+        await callBack(service.url, call, "end", { outcome: "completed", result: "done" });
+        return WILL_CALL_BACK(socket, call);
+      });
+      const job = await jobs.reached(await hand("hasty", []), "completed");
+      expect(job.result).toBe("done");
+      expect(job.attempts).toHaveLength(1);
+    });
   });
 
   test("nobody is told a secret, and the service is as well as before", async () => {
