@@ -52,6 +52,26 @@ describe("a model is asked", () => {
     });
   });
 
+  test.each([
+    ["https://api.openai.com/v1", "max_completion_tokens"],
+    ["https://models.example.com/api.openai.com/", "max_tokens"],
+  ])("at %s for no more tokens than it may use, by the name %s", async (baseUrl, name) => {
+    const asked: [url: string, body: Record<string, unknown>][] = [];
+    const parts = agentParts({
+      findAgent: async () => aiAgentAt(server, { baseUrl, maxTokens: 50 }),
+      async fetch(url, init) {
+        asked.push([String(url), JSON.parse(init!.body as string)]);
+        return new Response(null, { status: 400 });
+      },
+    });
+    await expect(aiAgent(parts).run(["x"], contextOf()) as Promise<unknown>).rejects.toMatchObject({
+      reason: "status_400",
+    });
+    const [[url, body]] = asked as [(typeof asked)[number]];
+    expect(url).toBe(`${baseUrl.replace(/\/$/, "")}/chat/completions`);
+    expect(Object.entries(body).filter(([member]) => member.startsWith("max"))).toEqual([[name, 50]]);
+  });
+
   test("with the key of its agent, and nothing that tells of this machine or its environment", async () => {
     process.env.OPENAI_ORG_ID = "org-of-the-operator";
     process.env.OPENAI_CUSTOM_HEADERS = "x-operator: secret";
