@@ -45,7 +45,7 @@ export function noneIfNull<Value extends Element>(values: readonly Value[]): rea
 function elementLiteral(value: Element): string {
   if (value === null) return "NULL";
   if (typeof value === "number") return String(value);
-  return PLAIN.test(value) ? value : `"${value.replace(/["\\]/g, "\\$&")}"`;
+  return PLAIN.test(value) ? value : `"${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
 
 /** Ids and most names need no quotes; the word NULL does, and an empty text too. */

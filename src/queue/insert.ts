@@ -39,9 +39,9 @@ export async function insertInto(
   jobs: readonly NewJob[],
   claims: readonly ClaimedJobs[] = [],
 ): Promise<InsertedRow[]> {
-  return await insertNewKeys(db, (sql, onConflict) => {
+  const [answer] = await insertNewKeys(db, (sql, onConflict) => {
     const { leases, waiting, leaseOf, joined } = starting(sql, free);
-    return sql<InsertedRow[]>`
+    return sql<Answer[]>`
     with ${claiming(sql, claims)} inserted as (
       insert into jobsvc.jobs (
         id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
@@ -89,10 +89,21 @@ export async function insertInto(
       group by queue, kind, priority, run_at, block
       order by block
     )
-    select inserted.id, ${leaseOf} as "leaseId"
-    from inserted
-    ${joined}`;
+    select count(*)::int as inserted, (
+      -- Told one by one only when it has to be known which they are.
+      select json_agg(json_build_object('id', inserted.id, 'leaseId', ${leaseOf}))
+      from inserted
+      ${joined}
+      where ${free !== undefined}::boolean or (select count(*) from inserted) < ${jobs.length}::int
+    ) as rows
+    from inserted`;
   });
+  return answer?.rows ?? (answer?.inserted ? jobs.map(({ id }) => ({ id, leaseId: null })) : []);
+}
+
+interface Answer {
+  inserted: number;
+  rows: InsertedRow[] | null;
 }
 
 /** An idempotency key is claimed in the statement that inserts its jobs: no crash can come between the two. */

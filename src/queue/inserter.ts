@@ -70,7 +70,7 @@ export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
     let started: TakenJob[] = [];
     try {
       const rows = await insertInto(free, db, jobs, claimsOf(group));
-      started = startedJobs(jobs, rows);
+      if (free) started = startedJobs(jobs, rows);
       tellWaiting(jobs, started);
       // Without a claim a job that was not inserted now was inserted by an earlier try of this very call.
       const inserted = new Set(rows.map(({ id }) => id));
@@ -87,9 +87,9 @@ export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
   }
 
   function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[]) {
-    if (started.length === jobs.length) return;
     const ids = new Set(started.map(({ id }) => id));
-    onWaiting(new Set(jobs.filter(({ id }) => !ids.has(id)).map(({ queue }) => queue)));
+    const waiting = ids.size === 0 ? jobs : jobs.filter(({ id }) => !ids.has(id));
+    if (waiting.length > 0) onWaiting(new Set(waiting.map(({ queue }) => queue)));
   }
 
   return {
