@@ -1,4 +1,4 @@
-import { type Database, type DatabaseAddress, openSingle, type Sql } from "./connect.ts";
+import { type Database, type DatabaseAddress, openSingle, type Statement } from "./connect.ts";
 import { MIGRATIONS, type Migration } from "./migrations.ts";
 
 /** The database's schema and this program do not fit, and no waiting will change that. */
@@ -28,6 +28,8 @@ export async function migrate(
 ): Promise<string[]> {
   const sql = openSingle(address, "jobsvc migrate");
   try {
+    // Nearly every start finds nothing to do: it need not wait for a lock, nor be allowed to make a schema.
+    if ((await stateOf((statement) => statement(sql), migrations)) === "current") return [];
     return await sql.begin(async (sql) => {
       // A transaction lock, not a session lock: it works through a pooler, and it cannot be left behind.
       await sql`select pg_advisory_xact_lock(${MIGRATION_LOCK})`;
@@ -56,11 +58,16 @@ export async function schemaState(
   db: Database,
   migrations: readonly Migration[] = MIGRATIONS,
 ): Promise<SchemaState> {
-  const [known] = await db.run((sql) => sql`select to_regclass('jobsvc.migrations') is not null as exists`);
+  return await stateOf(db.run, migrations);
+}
+
+async function stateOf(
+  run: <Rows>(statement: Statement<Rows>) => PromiseLike<Rows>,
+  migrations: readonly Migration[],
+): Promise<SchemaState> {
+  const [known] = await run((sql) => sql`select to_regclass('jobsvc.migrations') is not null as exists`);
   if (!known?.exists) return "behind";
-  const applied = await db.run(
-    (sql: Sql) => sql<Applied[]>`select number, name, hash from jobsvc.migrations`,
-  );
+  const applied = await run((sql) => sql<Applied[]>`select number, name, hash from jobsvc.migrations`);
   return missingFrom(applied, migrations).length === 0 ? "current" : "behind";
 }
 

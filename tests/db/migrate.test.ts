@@ -146,6 +146,31 @@ describe("migrate", () => {
     });
   });
 
+  test("finds nothing to do for a role that may make nothing", async () => {
+    const address = await emptyDatabase();
+    const role = `reader_${crypto.randomUUID().slice(0, 8)}`;
+    const [database] = await on(address, (sql) => sql`select quote_ident(current_database()) as name`);
+    await migrate(address);
+    await on(address, (sql) =>
+      sql.unsafe(`
+      create role ${role} nosuperuser;
+      grant usage on schema jobsvc to ${role};
+      grant select on jobsvc.migrations to ${role};
+      alter database ${database!.name} set role = '${role}';`),
+    );
+    try {
+      expect(await migrate(address)).toEqual([]);
+    } finally {
+      await on(address, (sql) =>
+        sql.unsafe(`
+        set role none;
+        alter database ${database!.name} reset role;
+        drop owned by ${role} cascade;
+        drop role ${role};`),
+      );
+    }
+  });
+
   test("works for a role that may make schemas and nothing else, with the public schema closed", async () => {
     const address = await emptyDatabase();
     const role = `limited_${crypto.randomUUID().slice(0, 8)}`;
