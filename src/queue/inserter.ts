@@ -81,9 +81,16 @@ export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
       // A job that the database refuses must not take its neighbours with it: each is tried alone.
       if (group.length > 1 && !isUnavailable(error)) for (const one of group) await insertGroup([one]);
       else for (const { reject } of group) reject(error);
+      if (isUnavailable(error)) giveUpWaiting(error);
     } finally {
       free?.start(started);
     }
+  }
+
+  /** Who came while the database did not answer has waited as well: one more try would double his time. */
+  function giveUpWaiting(error: unknown) {
+    for (const { reject } of waiting) reject(error);
+    waiting = [];
   }
 
   function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[]) {
