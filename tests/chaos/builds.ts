@@ -12,7 +12,8 @@ const ROOT = join(import.meta.dir, "..", "..");
 const WITHOUT_FENCE = [
   {
     file: "src/queue/end.ts",
-    from: "on conflict do nothing\n      returning job_id, attempt, retry_at",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the source of one
+    from: "${onConflict}\n      returning job_id, attempt, retry_at",
     to: `on conflict (job_id, attempt) do update
       set outcome = excluded.outcome, worker_id = excluded.worker_id, started_at = excluded.started_at,
         finished_at = excluded.finished_at, retry_at = excluded.retry_at, error = excluded.error, result = excluded.result

@@ -4,6 +4,8 @@ import { json } from "node:stream/consumers";
 /** How the receiver answers a call. */
 export interface Behaviour {
   delayMs?: number;
+  /** Answers no sooner than this comes. */
+  after?: Promise<unknown>;
   status?: number;
   headers?: Record<string, string>;
   /** Breaks the connection instead of answering. */
@@ -61,6 +63,7 @@ export async function openReceiver(): Promise<Receiver> {
     const behaviour = behaviourOf(call) ?? {};
     if (behaviour.hang === "silent") return;
     await Bun.sleep(behaviour.delayMs ?? USUAL_DELAY_MS);
+    await behaviour.after;
     if (behaviour.cut) return void request.socket.destroy();
     response.writeHead(behaviour.status ?? 200, { "content-type": "application/json", ...behaviour.headers });
     if (behaviour.hang) return behaviour.hang === "drip" ? drip(response) : response.flushHeaders();

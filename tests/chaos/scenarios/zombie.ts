@@ -3,7 +3,7 @@ import type { Scenario } from "../scenario.ts";
 import type { World } from "../world.ts";
 
 const rounds = (world: World) => world.amount(3);
-const jobs = (world: World) => world.amount(60, 12);
+const jobs = (world: World) => world.amount(60, 24);
 
 /** So long is the worker stopped: the others have long taken its jobs. */
 const asleepMs = (world: World) => world.ttlMs * 2.7;
@@ -19,11 +19,12 @@ export const zombie: Scenario = {
   world: { workers: 2, apis: 1 },
   async run(world) {
     for (let round = 0; round < rounds(world); round++) {
-      // Answers come while the victim sleeps. The second runs, by its heirs, are quick.
-      world.receiver.behave(({ attempt }) => ({ delayMs: attempt === 1 ? 2_000 : 20 }));
+      const asleep = Promise.withResolvers<void>();
+      world.receiver.behave(({ attempt }) => (attempt === 1 ? { after: asleep.promise } : undefined));
       await world.client.submitMany(jobs(world));
       const victim = await busiest(world);
       victim.signal("SIGSTOP");
+      asleep.resolve();
       await world.wait(asleepMs(world));
       victim.signal("SIGCONT");
       await world.settle();
@@ -32,12 +33,14 @@ export const zombie: Scenario = {
   },
 };
 
-/** The worker for which most calls are under way. */
+/** The worker for which most calls are under way, once all that the slots allow are. */
 async function busiest(world: World) {
+  const workers = world.fleet.living("worker");
+  const most = Math.min(jobs(world), workers.length * world.slots);
   return await until("calls that are under way", () => {
     const open = world.receiver.calls.filter(({ answeredMs }) => answeredMs === undefined);
     const callsOf = (pid: number) => open.filter(({ worker }) => worker === pid).length;
-    const [most] = world.fleet.living("worker").toSorted((a, b) => callsOf(b.pid) - callsOf(a.pid));
-    return open.length > 0 && most;
+    const [first] = workers.toSorted((a, b) => callsOf(b.pid) - callsOf(a.pid));
+    return open.length >= most && first;
   });
 }
