@@ -2,6 +2,7 @@ import type { PendingQuery, Row } from "postgres";
 import type { Database, Sql } from "../db/connect.ts";
 import type { TakenJob } from "../job/job.ts";
 import type { Lane } from "./lanes.ts";
+import { readTaken, type TakenRow } from "./taken_row.ts";
 
 export interface Take {
   workerId: string;
@@ -35,7 +36,7 @@ export interface Taken<Job extends TakenJob = TakenJob> {
  * that this worker does not know, costs nothing. Among lanes of one priority the oldest head goes first.
  */
 export async function takeJobs(db: Database, take: Take): Promise<Taken> {
-  return await takeLeasing<TakenJob>(db, take, together);
+  return await takeLeasing(db, take, together);
 }
 
 /** How taken jobs are leased: parts of the statement. */
@@ -58,17 +59,18 @@ const together = (sql: Sql): Leasing => ({
   answer: sql``,
 });
 
-/** Takes as `takeJobs` does, and leases in another way. */
-export async function takeLeasing<Job extends TakenJob>(
+/** Takes as `takeJobs` does, and leases in another way; `more` reads from a row what is answered besides. */
+export async function takeLeasing<More>(
   db: Database,
   take: Take,
   leasing: (sql: Sql) => Leasing,
-): Promise<Taken<Job>> {
+  more?: (row: More) => More,
+): Promise<Taken<TakenJob & More>> {
   const { workerId, queue, lanes, limit, blocks, suspects, failLost } = take;
   const kinds = lanes.map((lane) => lane.kind);
   const rows = await db.run((sql) => {
     const { times, shared, join, answer } = leasing(sql);
-    return sql<(Job & { blockSize: number })[]>`
+    return sql<(TakenRow & More)[]>`
     with lane as materialized (
       select lane.kind, lane.priority, lane.mark
       from unnest(
@@ -122,7 +124,10 @@ export async function takeLeasing<Job extends TakenJob>(
       ) block
     ),
     picked as materialized (
-      select *, least(portion, ${limit}::int - jobs_before) as wanted from due where jobs_before < ${limit}::int
+      select *, least(portion, ${limit}::int - jobs_before) as wanted,
+        json_build_object('size', size, 'waitedMs', extract(epoch from now() - run_at) * 1000)::text as block
+      from due
+      where jobs_before < ${limit}::int
     ),
     emptied as (
       delete from jobsvc.ready where id in (select id from picked where size <= wanted)
@@ -133,7 +138,7 @@ export async function takeLeasing<Job extends TakenJob>(
       where ready.id = picked.id and picked.size > picked.wanted
     ),
     taken as materialized (
-      select picked.kind, picked.priority, picked.attempt, picked.failures, picked.losses, picked.size, picked.run_at,
+      select picked.kind, picked.priority, picked.attempt, picked.failures, picked.losses, picked.block,
         job.id as job_id, row_number() over (order by picked.priority, picked.run_at, picked.id, job.place) as place
       from picked
       cross join lateral unnest(picked.job_ids[:picked.wanted]) with ordinality as job (id, place)
@@ -153,19 +158,18 @@ export async function takeLeasing<Job extends TakenJob>(
         array_agg(job_id order by place), ${times}
       from taken
       group by kind, priority, attempt, failures, losses ${shared}
-      returning id, kind, priority, attempt, failures, losses, job_ids[1] as first_id, deadline_at
+      returning kind, priority, attempt, failures, losses, job_ids[1] as first_id, deadline_at, json_build_object(
+        'leaseId', id, 'kind', kind, 'queue', queue, 'priority', priority,
+        'attempt', attempt, 'failures', failures, 'losses', losses
+      )::text as lease
     )
-    select job.id, leased.id as "leaseId", leased.kind, ${queue}::text as queue, leased.priority,
-      job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
-      job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs",
-      job.metadata ->> 'traceparent' as traceparent,
-      leased.attempt, leased.failures, leased.losses, taken.size as "blockSize",
-      extract(epoch from now() - taken.run_at)::float8 * 1000 as "waitedMs" ${answer}
+    select job.id, job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
+      job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs", job.metadata ->> 'traceparent' as traceparent,
+      leased.lease, taken.block ${answer}
     from taken
     join leased ${join}
     cross join lateral (select * from jobsvc.jobs where jobs.id = taken.job_id limit 1) job
     order by taken.place`;
   });
-  const jobs = rows.map(({ blockSize: _, ...job }) => job as unknown as Job);
-  return { jobs, blockSize: rows.at(-1)?.blockSize ?? 1 };
+  return readTaken(rows, more);
 }

@@ -2,13 +2,15 @@ import type { Database, Sql } from "../db/connect.ts";
 import type { TakenJob } from "../job/job.ts";
 import { type Leasing, type Take, type Taken, takeLeasing } from "./take.ts";
 
-/** A job under a lease of its own, for which its worker gives signs of life. */
-export interface SinglyTakenJob extends TakenJob {
+interface Deadline {
   /** How long the attempt may take. */
   limitMs: number;
   /** When that time is over, and the attempt ends as failed. */
   deadlineAt: Date;
 }
+
+/** A job under a lease of its own, for which its worker gives signs of life. */
+export type SinglyTakenJob = TakenJob & Deadline;
 
 export interface TakeSingly extends Take {
   /** Time limit of a job that brings none. */
@@ -24,7 +26,7 @@ export async function takeSingly(
   db: Database,
   { defaultLimitMs, ...take }: TakeSingly,
 ): Promise<Taken<SinglyTakenJob>> {
-  return await takeLeasing<SinglyTakenJob>(db, take, (sql) => singly(sql, defaultLimitMs));
+  return await takeLeasing(db, take, (sql) => singly(sql, defaultLimitMs), readDeadline);
 }
 
 const singly = (sql: Sql, defaultLimitMs: number): Leasing => ({
@@ -37,3 +39,5 @@ const singly = (sql: Sql, defaultLimitMs: number): Leasing => ({
   answer: sql`, leased.deadline_at as "deadlineAt",
       extract(epoch from leased.deadline_at - now())::float8 * 1000 as "limitMs"`,
 });
+
+const readDeadline = ({ deadlineAt, limitMs }: Deadline): Deadline => ({ deadlineAt, limitMs });

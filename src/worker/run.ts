@@ -61,7 +61,7 @@ export async function runJob(run: Run): Promise<Ending | null> {
       return null;
     }
     if (result !== null && typeof result === "object") return { ...ending(job, notes), ...result };
-    return { ...ending(job, notes), result };
+    return Object.assign(ending(job, notes), { result });
   } catch (thrown) {
     return { ...ending(job, notes), ...verdict(run, thrown) };
   }
