@@ -1,5 +1,4 @@
 import type { Database } from "../db/connect.ts";
-import { isSuspect } from "../job/job.ts";
 import type { Emit } from "../observability/events.ts";
 import { marks } from "../queue/marks.ts";
 import { type SinglyTakenJob, takeSingly } from "../queue/take_singly.ts";
@@ -27,7 +26,7 @@ export interface TakeSources {
   /** Work that is due since then has been committed only now. */
   lookBack(queue: string, sinceMs: number): void;
   /** Takes for a worker up to `limit` jobs, from one queue after the other. */
-  take(workerId: string, limit: number, suspects: boolean): Promise<SinglyTakenJob[]>;
+  take(workerId: string, limit: number): Promise<SinglyTakenJob[]>;
 }
 
 /** The queues from which those take who wish the same, with what was learnt of each at the last look. */
@@ -39,12 +38,7 @@ export function takeSources(parts: TakeSourcesParts, { queues, kinds }: Wish): T
     blockSize: 1,
   }));
 
-  async function takeFrom(
-    source: (typeof sources)[number],
-    workerId: string,
-    limit: number,
-    suspects: boolean,
-  ) {
+  async function takeFrom(source: (typeof sources)[number], workerId: string, limit: number) {
     const { jobs, blockSize } = await takeSingly(db, {
       workerId,
       queue: source.queue,
@@ -52,7 +46,6 @@ export function takeSources(parts: TakeSourcesParts, { queues, kinds }: Wish): T
       limit,
       // One more than the last size tells, for one that was cut before.
       blocks: Math.min(limit, Math.ceil(limit / source.blockSize) + 1),
-      suspects,
       failLost,
       defaultLimitMs,
     });
@@ -65,13 +58,13 @@ export function takeSources(parts: TakeSourcesParts, { queues, kinds }: Wish): T
     lookBack(queue, sinceMs) {
       sources.find((source) => source.queue === queue)?.lowWater.lookBack(sinceMs);
     },
-    async take(workerId, limit, suspects) {
+    async take(workerId, limit) {
       const taken: SinglyTakenJob[] = [];
       try {
         for (const source of sources) {
           const left = limit - taken.length;
           if (left === 0) break;
-          taken.push(...(await takeFrom(source, workerId, left, suspects && !taken.some(isSuspect))));
+          taken.push(...(await takeFrom(source, workerId, left)));
         }
       } catch (error) {
         // What was taken before must not be forgotten.

@@ -1,7 +1,7 @@
 import { loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import { giveBack } from "../queue/give_back.ts";
-import { registerPullWorker } from "../queue/pull_worker.ts";
+import { type PullPresence, registerPullWorker } from "../queue/pull_worker.ts";
 import type { SinglyTakenJob } from "../queue/take_singly.ts";
 import { invalid } from "./field_errors.ts";
 import { type TakeSourcesParts, takeSources, type Wish } from "./take_sources.ts";
@@ -44,7 +44,7 @@ export function takerGroup(parts: TakeSourcesParts, wish: Wish): TakerGroup {
   const { db, emit, pollIntervalMs } = parts;
   const sources = takeSources(parts, wish);
   const waiting = new Set<Taker>();
-  const registeredMs = new WeakMap<Taker, number>();
+  const registered = new WeakMap<Taker, PullPresence & { atMs: number }>();
 
   const serving = loop(NAME, step, (error) => emit("step.failed", { step: NAME, error }));
 
@@ -73,37 +73,34 @@ export function takerGroup(parts: TakeSourcesParts, wish: Wish): TakerGroup {
 
   /** Everybody here came before it begins, so that nobody is answered by a look from before their own job was there. */
   async function serve(present: readonly Taker[]): Promise<boolean> {
+    await Promise.all(present.filter(isDue).map(register));
     let served = false;
-    let exhausted = false;
     for (const taker of present) {
-      if (taker.gone.aborted || (exhausted && registeredUntilMs(taker) > performance.now())) continue;
-      const suspects = await register(taker);
-      if (exhausted || suspects === undefined) continue;
-      const jobs = await sources.take(taker.worker.id, taker.limit, suspects);
-      exhausted = suspects && jobs.length < taker.limit;
-      if (jobs.length === 0) continue;
-      served = true;
-      if (taker.gone.aborted) await giveBack(db, taker.worker.id, jobs);
-      else settle(taker, jobs);
+      if (!waiting.has(taker) || taker.gone.aborted) continue;
+      const jobs = await sources.take(taker.worker.id, taker.limit);
+      if (jobs.length > 0 && taker.gone.aborted) await giveBack(db, taker.worker.id, jobs);
+      else if (jobs.length > 0) settle(taker, jobs);
+      served ||= jobs.length > 0;
+      // One who has a suspect passes by others, which the next may take.
+      if (jobs.length < taker.limit && !registered.get(taker)?.holdsSuspect) break;
     }
     return served;
   }
 
-  function registeredUntilMs(taker: Taker): number {
-    const sinceMs = registeredMs.get(taker) ?? Number.NEGATIVE_INFINITY;
-    return sinceMs + taker.worker.ttlMs * REGISTERED_FOR;
+  function isDue(taker: Taker): boolean {
+    return registeredUntilMs(taker) <= performance.now();
   }
 
-  /** Answers whether a job that was lost twice may come along; undefined for who cannot be registered. */
-  async function register(taker: Taker): Promise<boolean | undefined> {
+  function registeredUntilMs(taker: Taker): number {
+    const atMs = registered.get(taker)?.atMs ?? Number.NEGATIVE_INFINITY;
+    return atMs + taker.worker.ttlMs * REGISTERED_FOR;
+  }
+
+  async function register(taker: Taker) {
     const presence = await registerPullWorker(db, { ...taker.worker, ...wish, wanted: taker.limit });
-    if (presence) {
-      registeredMs.set(taker, performance.now());
-      return !presence.holdsSuspect;
-    }
+    if (presence) return void registered.set(taker, { ...presence, atMs: performance.now() });
     waiting.delete(taker);
     taker.reject(invalid([{ pointer: "/worker/id", detail: "is the id of another kind of worker" }]));
-    return undefined;
   }
 
   return {

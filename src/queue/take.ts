@@ -41,6 +41,8 @@ export async function takeJobs(db: Database, take: Take): Promise<Taken> {
 
 /** How taken jobs are leased: parts of the statement. */
 export interface Leasing {
+  /** What else has to be true for a suspect to come along. */
+  suspects: PendingQuery<Row[]>;
   /** Values of `deadline_at` and `beaten_at`. */
   times: PendingQuery<Row[]>;
   /** What else jobs under one lease share. */
@@ -53,6 +55,7 @@ export interface Leasing {
 
 /** A lease for all that stand in the same place: one row for many jobs. */
 const together = (sql: Sql): Leasing => ({
+  suspects: sql`true`,
   times: sql`null, null`,
   shared: sql``,
   join: sql`using (kind, priority, attempt, failures, losses)`,
@@ -69,7 +72,7 @@ export async function takeLeasing<More>(
   const { workerId, queue, lanes, limit, blocks, suspects, failLost } = take;
   const kinds = lanes.map((lane) => lane.kind);
   const rows = await db.run((sql) => {
-    const { times, shared, join, answer } = leasing(sql);
+    const parts = leasing(sql);
     return sql<(TakenRow & More)[]>`
     with lane as materialized (
       select lane.kind, lane.priority, lane.mark
@@ -107,7 +110,7 @@ export async function takeLeasing<More>(
     suspect as materialized (
       select *
       from jobsvc.ready
-      where ${suspects} and queue = ${queue} and kind = any (${[...new Set(kinds)]}::text[]) and losses >= 2 and run_at <= now()
+      where ${suspects} and ${parts.suspects} and queue = ${queue} and kind = any (${[...new Set(kinds)]}::text[]) and losses >= 2 and run_at <= now()
         and not exists (select from jobsvc.queues where name = ${queue} and paused_at is not null)
         and exists (select from jobsvc.workers where workers.id = ${workerId} and expires_at > now())
       order by run_at
@@ -155,9 +158,9 @@ export async function takeLeasing<More>(
         worker_id, queue, kind, priority, attempt, failures, losses, fail_lost, job_ids, deadline_at, beaten_at
       )
       select ${workerId}, ${queue}, kind, priority, attempt, failures, losses, kind = any (${[...failLost]}::text[]),
-        array_agg(job_id order by place), ${times}
+        array_agg(job_id order by place), ${parts.times}
       from taken
-      group by kind, priority, attempt, failures, losses ${shared}
+      group by kind, priority, attempt, failures, losses ${parts.shared}
       returning kind, priority, attempt, failures, losses, job_ids[1] as first_id, deadline_at, json_build_object(
         'leaseId', id, 'kind', kind, 'queue', queue, 'priority', priority,
         'attempt', attempt, 'failures', failures, 'losses', losses
@@ -165,9 +168,9 @@ export async function takeLeasing<More>(
     )
     select job.id, job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
       job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs", job.metadata ->> 'traceparent' as traceparent,
-      leased.lease, taken.block ${answer}
+      leased.lease, taken.block ${parts.answer}
     from taken
-    join leased ${join}
+    join leased ${parts.join}
     cross join lateral (select * from jobsvc.jobs where jobs.id = taken.job_id limit 1) job
     order by taken.place`;
   });

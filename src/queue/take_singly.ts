@@ -12,7 +12,7 @@ interface Deadline {
 /** A job under a lease of its own, for which its worker gives signs of life. */
 export type SinglyTakenJob = TakenJob & Deadline;
 
-export interface TakeSingly extends Take {
+export interface TakeSingly extends Omit<Take, "suspects"> {
   /** Time limit of a job that brings none. */
   defaultLimitMs: number;
 }
@@ -20,16 +20,22 @@ export interface TakeSingly extends Take {
 /**
  * Takes jobs as `takeJobs` does, with all that it guarantees, for a worker that is no process of ours: each job gets a
  * lease of its own, because such a worker keeps it alive, tells of it and ends it by itself; and a deadline, because
- * nobody there need obey one.
+ * nobody there need obey one. Such a worker holds one suspect at a time, too: the tables know what it holds.
  */
 export async function takeSingly(
   db: Database,
   { defaultLimitMs, ...take }: TakeSingly,
 ): Promise<Taken<SinglyTakenJob>> {
-  return await takeLeasing(db, take, (sql) => singly(sql, defaultLimitMs), readDeadline);
+  return await takeLeasing(
+    db,
+    { ...take, suspects: true },
+    (sql) => singly(sql, take.workerId, defaultLimitMs),
+    readDeadline,
+  );
 }
 
-const singly = (sql: Sql, defaultLimitMs: number): Leasing => ({
+const singly = (sql: Sql, workerId: string, defaultLimitMs: number): Leasing => ({
+  suspects: sql`not exists (select from jobsvc.leases where worker_id = ${workerId} and losses >= 2)`,
   times: sql`
     now() + coalesce((select timeout_ms from jobsvc.jobs where jobs.id = job_id), ${defaultLimitMs}::float8)
       * interval '1 millisecond',

@@ -65,6 +65,20 @@ describe("take, job by job,", () => {
     expect(taken.toSorted()).toEqual(inserted.toSorted());
   });
 
+  test("gives a worker one job that was lost twice, and no other as long as it holds that", async () => {
+    const worker = await pullWorker(db);
+    await insertNew(db, 3);
+    await db.sql`update jobsvc.ready set losses = 2`;
+    const [ordinary] = await insertNew(db, 1);
+    const taken = await pull(db, worker, 10);
+    expect(taken.map(({ losses }) => losses).toSorted()).toEqual([0, 2]);
+    expect(ids(taken)).toContain(ordinary!.id);
+    expect(await pull(db, worker, 10)).toEqual([]);
+    expect(await pull(db, await pullWorker(db), 10)).toHaveLength(1);
+    await db.sql`delete from jobsvc.leases where worker_id = ${worker.id}`;
+    expect(await pull(db, worker, 10)).toHaveLength(1);
+  });
+
   test("heeds a pause, leaves out what was cancelled, and gives nothing to who is taken for dead", async () => {
     const worker = await pullWorker(db);
     const [cancelled, other] = await insertNew(db, 2);

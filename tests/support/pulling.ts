@@ -38,7 +38,6 @@ export async function pull(
     lanes,
     limit,
     blocks: limit,
-    suspects: true,
     failLost: [],
   };
   return (await takeSingly(db, { ...options, defaultLimitMs: LIMIT_MS, ...changes })).jobs;
