@@ -9,17 +9,19 @@ import { answered, instant, nullable, ProblemBody, problems, uuid } from "./sche
 const WorkerView = answered(
   {
     worker_id: uuid("Made anew at every start."),
-    name: Type.String({ description: "Host and process." }),
-    role: Type.String(),
-    version: Type.String(),
+    name: Type.String({ description: "Host and process; what a worker over HTTP calls itself." }),
+    role: Type.String({ description: "What the process runs; `pull` for a worker over HTTP." }),
+    version: Type.String({ description: "Of the process; empty for a worker over HTTP." }),
     queues: Type.Array(Type.String(), { description: "Queues from which it takes jobs." }),
     kinds: Type.Array(Type.String(), { description: "Kinds of jobs that it knows." }),
-    slots: Type.Integer({ description: "Jobs that it runs at once." }),
+    slots: Type.Integer({
+      description: "Jobs that it runs at once; over HTTP those that it held and asked for at its last take.",
+    }),
     running: Type.Integer({ description: "Jobs that it holds now." }),
     started_at: instant(),
     draining_at: nullable(instant(), "Since when it takes no more jobs; null while it does."),
   },
-  { $id: "Worker", description: "A process that runs jobs." },
+  { $id: "Worker", description: "Somebody who runs jobs." },
 );
 
 const Workers = answered(

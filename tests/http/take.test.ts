@@ -225,6 +225,27 @@ describe("a take that waits", () => {
     expect(order).toEqual([0, 1, 2, 3]);
   });
 
+  test("costs a look for all, however many wait", async () => {
+    let statements = 0;
+    const counting = {
+      ...db,
+      run: ((statement, deadlineMs) => {
+        statements++;
+        return db.run(statement, deadlineMs);
+      }) as typeof db.run,
+    };
+    const { take, takers } = await pullApp(counting, { pollIntervalMs: 20 });
+    const waiting = Array.from({ length: 60 }, () => take(LONG));
+    await waitingWorkers(60);
+    const before = statements;
+    const begunMs = performance.now();
+    await until("twenty looks", () => statements - before >= 20);
+    // The lanes are read and a take is tried, at most once in a poll interval.
+    expect(statements - before).toBeLessThan(2 * ((performance.now() - begunMs) / 20) + 10);
+    await takers.stop();
+    for (const { jobs } of await Promise.all(waiting)) expect(jobs).toEqual([]);
+  });
+
   test("does not keep those from work who wish something else", async () => {
     const { take, takers } = await pullApp(db);
     const other = take({ ...LONG, kinds: ["video"] });
