@@ -40,6 +40,11 @@ async function run(): Promise<number> {
         const { handlersCommand } = await import("./handlers_command.ts");
         await handlersCommand(command.words, command.settings, printer);
       });
+    case "selftest":
+      return await forPeople("selftest", async (printer) => {
+        const { selftest } = await import("./selftest.ts");
+        await selftest({ settings: command.settings, printer, program: program() });
+      });
     case "serve":
       return command.settings.watch
         ? await watchHandlers(command.settings)
@@ -85,12 +90,16 @@ async function forPeople(name: string, command: (printer: Printer) => Promise<vo
   }
 }
 
+/** What starts this program once more. */
+function program(): string[] {
+  return Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, process.argv[1]!];
+}
+
 /** In development: the same command line without the wish to watch, in a process of its own. */
 async function watchHandlers({ handlers }: Settings): Promise<number> {
   const { watch } = await import("./watch.ts");
-  const program = Bun.isStandaloneExecutable ? [process.execPath] : [process.execPath, process.argv[1]!];
   const others = process.argv.slice(2).filter((word) => !/^--watch(=|$)/.test(word));
-  const command = [...program, ...others, "--no-watch"];
+  const command = [...program(), ...others, "--no-watch"];
   return await watch({
     folders: handlers,
     command,

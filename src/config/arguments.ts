@@ -10,6 +10,7 @@ export const COMMANDS = [
   "keys",
   "agents",
   "handlers",
+  "selftest",
   "healthcheck",
   "help",
   "version",

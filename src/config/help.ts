@@ -15,6 +15,9 @@ Usage:
   jobsvc handlers check [settings]
                                   load the handlers, and say which kinds they are or what is wrong with them
   jobsvc handlers init [folder]   make a folder of handlers to begin with, "handlers" unless it is named
+  jobsvc selftest --database-url=…
+                                  show on this database server that nothing is lost: in a scratch database, with
+                                  workers that are killed and connections that are dropped
   jobsvc healthcheck [settings]   ask the service on this machine whether it is ready; exit code 0 means yes
   jobsvc --help | --version
 
