@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Database } from "../../src/db/connect.ts";
 import { DeadlineError } from "../../src/db/deadline.ts";
+import { TEST_TOKENS } from "../support/agents.ts";
 import { create, problemOf, request, SEED_REQUEST, SOME_ID, type Told, testApp } from "./client.ts";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
@@ -52,13 +53,15 @@ describe("404", () => {
 describe("405", () => {
   const { app } = testApp();
   const paths = [...new Set(app.routes.map(({ path }) => path))];
+  const token = TEST_TOKENS.make({ leaseId: SOME_ID, jobId: SOME_ID, attempt: 1 });
 
   test.each(paths)("%s tells which methods it takes", async (route) => {
     const path = route.replace(":id", SOME_ID);
     const taken = app.routes.filter((one) => one.path === route).map(({ method }) => String(method));
     if (taken.includes("GET")) taken.push("HEAD");
+    const headers = path.startsWith("/api/callbacks/") ? { authorization: `Bearer ${token}` } : {};
     for (const method of METHODS.filter((one) => !taken.includes(one))) {
-      const response = await request(app, method, path);
+      const response = await request(app, method, path, { headers });
       expect(response.headers.get("allow")).toBe([...taken].sort().join(", "));
       expect(response.status).toBe(405);
       if (method !== "HEAD") await problemOf(response, 405);
