@@ -79,7 +79,13 @@ const commands = fc.commands(
       [1, of(outside.change, fc.record({ job, priority, delayMs: fc.option(delayMs) }))],
       [2, of(outside.rescue, fc.constant({}))],
       [2, of(outside.time, fc.record({ minutes: fc.constantFrom(1, 1, 10, 10, 60, 660) }))],
-      [5, of(workers.take, fc.record({ worker, limit: fc.integer({ min: 1, max: 6 }), failLost }))],
+      [
+        5,
+        of(
+          workers.take,
+          fc.record({ worker, limit: fc.integer({ min: 1, max: 6 }), failLost, singly: fc.boolean() }),
+        ),
+      ],
       [
         4,
         of(

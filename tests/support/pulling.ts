@@ -27,7 +27,7 @@ export async function pullWorker(db: Database, changes: Partial<PullWorker> = {}
 /** Takes as the API would for this worker, looking at every lane afresh. */
 export async function pull(
   db: Database,
-  worker: PullWorker,
+  worker: Pick<PullWorker, "id" | "kinds">,
   limit: number,
   changes: Partial<TakeSingly> = {},
 ): Promise<SinglyTakenJob[]> {
