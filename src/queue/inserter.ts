@@ -83,7 +83,9 @@ export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
       else for (const { reject } of group) reject(error);
       if (isUnavailable(error)) giveUpWaiting(error);
     } finally {
-      free?.start(started);
+      // Not before those who wait have their answer: a handler may keep the thread busy for as long as it likes.
+      if (started.length > 0) setImmediate(() => free?.start(started));
+      else free?.start([]);
     }
   }
 
