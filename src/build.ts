@@ -32,7 +32,7 @@ if (import.meta.main) {
     threads: [
       join(import.meta.dir, "worker", "heartbeat_thread.ts"),
       join(import.meta.dir, "worker", "handler_thread.ts"),
-      join(import.meta.dir, "watched_thread.ts"),
+      join(import.meta.dir, "watch", "watched_thread.ts"),
     ],
     assets: [types, ...(archive ? [archive] : [])],
     ...(values.target && { target: values.target as Bun.Build.CompileTarget }),

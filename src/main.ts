@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { version } from "../package.json";
+import type { Printer } from "./commands/printer.ts";
 import { EXIT_INTERNAL, EXIT_OK, EXIT_UNAVAILABLE } from "./config/exit_codes.ts";
 import { helpText } from "./config/help.ts";
 import { type Command, CommandError, parseCommand } from "./config/parse.ts";
 import type { Settings } from "./config/settings.ts";
 import { stopSignal } from "./lifecycle/signals.ts";
-import type { Printer } from "./printer.ts";
-import { endWithParent, hasty, WATCHED_BY } from "./watched.ts";
+import { endWithParent, hasty, WATCHED_BY } from "./watch/watched.ts";
 
 // Before anything else: as process 1 a signal without a handler is ignored by the kernel.
 const stopping = stopSignal();
@@ -27,22 +27,22 @@ async function run(): Promise<number> {
       return await checkHealth(command.settings);
     case "keys":
       return await forPeople("keys", async (printer) => {
-        const { keysCommand } = await import("./keys_command.ts");
+        const { keysCommand } = await import("./commands/keys.ts");
         await keysCommand(command.keys, command.settings, printer);
       });
     case "agents":
       return await forPeople("agents", async (printer) => {
-        const { agentsCommand } = await import("./agents_command.ts");
+        const { agentsCommand } = await import("./commands/agents.ts");
         await agentsCommand(command.words, command.settings, printer);
       });
     case "handlers":
       return await forPeople("handlers", async (printer) => {
-        const { handlersCommand } = await import("./handlers_command.ts");
+        const { handlersCommand } = await import("./commands/handlers.ts");
         await handlersCommand(command.words, command.settings, printer);
       });
     case "selftest":
       return await forPeople("selftest", async (printer) => {
-        const { selftest } = await import("./selftest.ts");
+        const { selftest } = await import("./commands/selftest.ts");
         await selftest({ settings: command.settings, printer, program: program() });
       });
     case "serve":
@@ -66,7 +66,7 @@ function parse(): Command | undefined {
 }
 
 async function checkHealth(settings: Settings): Promise<number> {
-  const { healthcheck } = await import("./healthcheck.ts");
+  const { healthcheck } = await import("./commands/healthcheck.ts");
   const problem = await healthcheck(settings);
   if (problem === null) return EXIT_OK;
   console.error(problem);
@@ -97,7 +97,7 @@ function program(): string[] {
 
 /** In development: the same command line without the wish to watch, in a process of its own. */
 async function watchHandlers({ handlers }: Settings): Promise<number> {
-  const { watch } = await import("./watch.ts");
+  const { watch } = await import("./watch/watch.ts");
   const others = process.argv.slice(2).filter((word) => !/^--watch(=|$)/.test(word));
   const command = [...program(), ...others, "--no-watch"];
   return await watch({

@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from "bun:test";
-import { judge, settled } from "../src/selftest_verdict.ts";
-import { testDatabase } from "./support/database.ts";
-import { end, insertNew, working } from "./support/factory.ts";
-import { clear, ids } from "./support/facts.ts";
+import { judge, settled } from "../../src/commands/selftest_verdict.ts";
+import { testDatabase } from "../support/database.ts";
+import { end, insertNew, working } from "../support/factory.ts";
+import { clear, ids } from "../support/facts.ts";
 
 const db = await testDatabase();
 

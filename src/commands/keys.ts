@@ -1,14 +1,14 @@
-import { type Action, recordAudit } from "./access/audit.ts";
-import { createKey, type KeyRecord, listKeys, revokeKey } from "./access/keys.ts";
-import { COMMAND_LINE } from "./access/principal.ts";
-import { EXIT_USAGE } from "./config/exit_codes.ts";
-import type { KeysArguments } from "./config/keys_arguments.ts";
-import { CommandError } from "./config/parse.ts";
-import type { Settings } from "./config/settings.ts";
-import { onDatabase } from "./database.ts";
-import type { Database } from "./db/connect.ts";
+import { type Action, recordAudit } from "../access/audit.ts";
+import { createKey, type KeyRecord, listKeys, revokeKey } from "../access/keys.ts";
+import { COMMAND_LINE } from "../access/principal.ts";
+import { EXIT_USAGE } from "../config/exit_codes.ts";
+import type { KeysArguments } from "../config/keys_arguments.ts";
+import { CommandError } from "../config/parse.ts";
+import type { Settings } from "../config/settings.ts";
+import { onDatabase } from "../database.ts";
+import type { Database } from "../db/connect.ts";
+import { sentence } from "../observability/text.ts";
 import { readKeysAction } from "./keys_words.ts";
-import { sentence } from "./observability/text.ts";
 import { columns, type Printer } from "./printer.ts";
 
 const PAGE = 200;

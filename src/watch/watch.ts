@@ -1,4 +1,4 @@
-import { EXIT_OK, EXIT_UNAVAILABLE } from "./config/exit_codes.ts";
+import { EXIT_OK, EXIT_UNAVAILABLE } from "../config/exit_codes.ts";
 import { folderChanges } from "./folder_changes.ts";
 import { WATCHED_BY, WATCHED_PATIENCE_MS } from "./watched.ts";
 

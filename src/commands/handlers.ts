@@ -1,9 +1,9 @@
-import { EXIT_USAGE } from "./config/exit_codes.ts";
-import { CommandError } from "./config/parse.ts";
-import type { Settings } from "./config/settings.ts";
-import { place } from "./handlers/load_faults.ts";
-import { newFolder, OccupiedError } from "./handlers/new_folder.ts";
-import { ownHandlers } from "./own_handlers.ts";
+import { EXIT_USAGE } from "../config/exit_codes.ts";
+import { CommandError } from "../config/parse.ts";
+import type { Settings } from "../config/settings.ts";
+import { place } from "../handlers/load_faults.ts";
+import { newFolder, OccupiedError } from "../handlers/new_folder.ts";
+import { ownHandlers } from "../own_handlers.ts";
 import { columns, type Printer } from "./printer.ts";
 
 /** Where handlers are, and where new ones go, when nobody says. */

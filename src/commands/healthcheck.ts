@@ -1,4 +1,4 @@
-import type { Settings } from "./config/settings.ts";
+import type { Settings } from "../config/settings.ts";
 
 const PATIENCE_MS = 3_000;
 

@@ -1,10 +1,10 @@
-import { EXIT_CONFIGURATION, EXIT_USAGE } from "./config/exit_codes.ts";
-import { CommandError } from "./config/parse.ts";
-import type { Settings } from "./config/settings.ts";
-import { connect, type Database, openSingle, type Sql } from "./db/connect.ts";
-import { migrate } from "./db/migrate.ts";
+import { EXIT_CONFIGURATION, EXIT_USAGE } from "../config/exit_codes.ts";
+import { CommandError } from "../config/parse.ts";
+import type { Settings } from "../config/settings.ts";
+import { connect, type Database, openSingle, type Sql } from "../db/connect.ts";
+import { migrate } from "../db/migrate.ts";
+import { insertJobs } from "../queue/insert.ts";
 import type { Printer } from "./printer.ts";
-import { insertJobs } from "./queue/insert.ts";
 import { judge, settled, type Verdict } from "./selftest_verdict.ts";
 import { type ThrowAwayWorker, throwAwayWorkers } from "./selftest_workers.ts";
 

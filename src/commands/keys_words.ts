@@ -1,11 +1,11 @@
-import { parseKey } from "./access/key.ts";
-import { type KeyFault, keyFaults } from "./access/key_faults.ts";
-import type { NewKey } from "./access/keys.ts";
-import { isScope, SCOPES } from "./access/scopes.ts";
-import { EXIT_USAGE } from "./config/exit_codes.ts";
-import type { KeysArguments, KeysFlag } from "./config/keys_arguments.ts";
-import { CommandError } from "./config/parse.ts";
-import { NAME_PATTERN } from "./job/job.ts";
+import { parseKey } from "../access/key.ts";
+import { type KeyFault, keyFaults } from "../access/key_faults.ts";
+import type { NewKey } from "../access/keys.ts";
+import { isScope, SCOPES } from "../access/scopes.ts";
+import { EXIT_USAGE } from "../config/exit_codes.ts";
+import type { KeysArguments, KeysFlag } from "../config/keys_arguments.ts";
+import { CommandError } from "../config/parse.ts";
+import { NAME_PATTERN } from "../job/job.ts";
 
 export type KeysAction =
   | { action: "create"; key: NewKey }

@@ -1,14 +1,14 @@
-import { recordAudit } from "./access/audit.ts";
-import { COMMAND_LINE } from "./access/principal.ts";
-import { rotateSecrets } from "./agents/rotate.ts";
-import { secrets } from "./agents/secrets.ts";
-import { EXIT_CONFIGURATION, EXIT_USAGE } from "./config/exit_codes.ts";
-import { variableOf } from "./config/names.ts";
-import { CommandError } from "./config/parse.ts";
-import type { Settings } from "./config/settings.ts";
-import { onDatabase } from "./database.ts";
+import { recordAudit } from "../access/audit.ts";
+import { COMMAND_LINE } from "../access/principal.ts";
+import { rotateSecrets } from "../agents/rotate.ts";
+import { secrets } from "../agents/secrets.ts";
+import { EXIT_CONFIGURATION, EXIT_USAGE } from "../config/exit_codes.ts";
+import { variableOf } from "../config/names.ts";
+import { CommandError } from "../config/parse.ts";
+import type { Settings } from "../config/settings.ts";
+import { onDatabase } from "../database.ts";
+import { secretsKeys } from "../secrets_keys.ts";
 import type { Printer } from "./printer.ts";
-import { secretsKeys } from "./secrets_keys.ts";
 
 /** `jobsvc agents rotate-secrets`. */
 export async function agentsCommand(

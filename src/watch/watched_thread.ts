@@ -1,4 +1,4 @@
-import { loop } from "./lifecycle/loop.ts";
+import { loop } from "../lifecycle/loop.ts";
 import { WATCHED_PATIENCE_MS } from "./watched.ts";
 
 /** Soon enough that nobody starts the next service before this one begins to stop. */

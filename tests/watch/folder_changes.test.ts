@@ -1,8 +1,8 @@
 import { expect, onTestFinished, test } from "bun:test";
 import { appendFile, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { folderChanges, pictureOf } from "../src/folder_changes.ts";
-import { folderWith } from "./support/folder.ts";
+import { folderChanges, pictureOf } from "../../src/watch/folder_changes.ts";
+import { folderWith } from "../support/folder.ts";
 
 async function changesOf(folders: string[]) {
   const changes = folderChanges(folders, (error) => {

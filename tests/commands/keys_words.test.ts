@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import { keyText, newKey } from "../src/access/key.ts";
-import { EXIT_USAGE } from "../src/config/exit_codes.ts";
-import type { KeysArguments } from "../src/config/keys_arguments.ts";
-import { CommandError } from "../src/config/parse.ts";
-import { readKeysAction } from "../src/keys_words.ts";
+import { keyText, newKey } from "../../src/access/key.ts";
+import { readKeysAction } from "../../src/commands/keys_words.ts";
+import { EXIT_USAGE } from "../../src/config/exit_codes.ts";
+import type { KeysArguments } from "../../src/config/keys_arguments.ts";
+import { CommandError } from "../../src/config/parse.ts";
 
 const USER = "123e4567-e89b-12d3-a456-426614174000";
 const ID = "0198c8e2-5f3a-7c41-9d0b-2f6f3b1f4a77";

@@ -1,4 +1,4 @@
-import type { Database } from "./db/connect.ts";
+import type { Database } from "../db/connect.ts";
 
 /** What the tables say in the end. */
 export interface Verdict {

@@ -1,6 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { type Loop, loop } from "./lifecycle/loop.ts";
+import { type Loop, loop } from "../lifecycle/loop.ts";
 
 export interface FolderChanges extends Loop {
   /** Resolves at the next change, once it has come to rest. */

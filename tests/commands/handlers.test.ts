@@ -1,10 +1,10 @@
 import { describe, expect, setDefaultTimeout, test } from "bun:test";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { EXIT_CONFIGURATION, EXIT_USAGE } from "../src/config/exit_codes.ts";
-import { CommandError, parseCommand } from "../src/config/parse.ts";
-import { handlersCommand } from "../src/handlers_command.ts";
-import { folderWith, handlerFile } from "./support/folder.ts";
+import { handlersCommand } from "../../src/commands/handlers.ts";
+import { EXIT_CONFIGURATION, EXIT_USAGE } from "../../src/config/exit_codes.ts";
+import { CommandError, parseCommand } from "../../src/config/parse.ts";
+import { folderWith, handlerFile } from "../support/folder.ts";
 
 /** Run from source, the command has the compiler make the types. */
 setDefaultTimeout(60_000);

@@ -1,4 +1,4 @@
-import type { Settings } from "./config/settings.ts";
+import type { Settings } from "../config/settings.ts";
 
 /** A service that --watch has started is told by this variable which process has. */
 export const WATCHED_BY = "WATCHED_BY_JOBSVC";
