@@ -13,8 +13,11 @@ import { recordUsage } from "../queue/usage.ts";
 const FLUSH_SIZE = 1_000;
 /** How long the first ending waits for company. */
 const FLUSH_DELAY_MS = 5;
-/** While the database is away endings pile up; from here on nothing new is taken until they are written. */
-const MAX_WAITING = 10_000;
+/**
+ * Endings pile up while the database is away, or writes them more slowly than jobs run. From here on nothing new is taken
+ * until some are written: a few statements' worth, so that neither of the two ever waits for the other.
+ */
+const MAX_WAITING = 4 * FLUSH_SIZE;
 /** Rest of a buffer in which nothing waits: the next ending wakes it. */
 const IDLE_MS = 60_000;
 
@@ -38,6 +41,8 @@ export interface EndingsParts {
   db: Database;
   workerId: string;
   emit: Emit;
+  /** It was full, and is not any more: jobs may be taken again. */
+  onRoom?: () => void;
 }
 
 /**
@@ -45,7 +50,7 @@ export interface EndingsParts {
  * a repeat is safe, and an ending that comes too late is known to be lost and dropped.
  * Stopping writes what waits, or gives up when the database stays away: rescue will run those jobs again.
  */
-export function endings({ db, workerId, emit }: EndingsParts): Endings {
+export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
   let waiting: Waiting[] = [];
   let waitingSinceMs = 0;
   /** Jobs of each lease that have not been handed in and written. */
@@ -62,7 +67,13 @@ export function endings({ db, workerId, emit }: EndingsParts): Endings {
   }
 
   async function flush() {
+    const wasFull = isFull();
     await writeGroup(waiting.slice(0, FLUSH_SIZE));
+    if (wasFull && !isFull()) onRoom?.();
+  }
+
+  function isFull() {
+    return waiting.length >= MAX_WAITING;
   }
 
   async function writeGroup(group: readonly Waiting[]) {
@@ -131,7 +142,7 @@ export function endings({ db, workerId, emit }: EndingsParts): Endings {
   return {
     name: "endings",
     get full() {
-      return waiting.length >= MAX_WAITING;
+      return isFull();
     },
     expect(job) {
       openJobs.set(job.leaseId, (openJobs.get(job.leaseId) ?? 0) + 1);

@@ -55,7 +55,7 @@ export function worker(parts: WorkerParts): WorkerService {
     holdings: held,
     emit,
   });
-  const buffer = endings({ db, workerId, emit });
+  const buffer = endings({ db, workerId, emit, onRoom: wakeAll });
   const told = reports({ db, workerId, emit, onWritten: parts.onReported });
   const running = threads({ workerId, files: parts.handlerFiles, limit: parts.handlerThreads, emit });
   const pools = new Map(queues.map((queue) => [queue.name, poolsOf(queue)]));
@@ -65,9 +65,7 @@ export function worker(parts: WorkerParts): WorkerService {
     emit,
     onWork: wake,
     onEnded: (attempt) => held.interrupt(attempt, attempt.outcome),
-    onGap() {
-      for (const queue of pools.keys()) wake(queue);
-    },
+    onGap: wakeAll,
   });
   const services = [presence, buffer, told, running, together("pools", [...pools.values()].flat()), hints];
 
@@ -84,6 +82,10 @@ export function worker(parts: WorkerParts): WorkerService {
 
   function wake(queue: string, sinceMs?: number) {
     for (const pool of pools.get(queue) ?? []) pool.wake(sinceMs);
+  }
+
+  function wakeAll() {
+    for (const queue of pools.keys()) wake(queue);
   }
 
   return {

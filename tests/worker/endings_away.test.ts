@@ -16,6 +16,8 @@ import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
 
+const ONE_HOUR_MS = 3_600_000;
+
 const db = await testDatabase();
 const proxy = await proxyTo(db.address);
 
@@ -25,11 +27,11 @@ beforeEach(async () => {
 });
 
 /** A buffer that reaches the database through the proxy, for the taken jobs of a worker. */
-async function distantBuffer(count: number) {
+async function distantBuffer(count: number, onRoom = () => {}) {
   const { worker, jobs } = await working(db, count);
   const events = recorder();
   const distant = connect({ address: proxy.url, name: "distant", connections: 2, prepare: true });
-  const buffer = endings({ db: distant, workerId: worker.id, emit: events.emit });
+  const buffer = endings({ db: distant, workerId: worker.id, emit: events.emit, onRoom });
   for (const job of jobs) buffer.expect(job);
   await buffer.start();
   onTestFinished(async () => {
@@ -63,7 +65,7 @@ describe("while the database is away", () => {
 
 describe("a full buffer", () => {
   test("holds back takes until its endings are written", async () => {
-    const { buffer, jobs, worker } = await distantBuffer(10_000);
+    const { buffer, jobs, worker } = await distantBuffer(4_000, () => taking.wake());
     proxy.cut();
     for (const job of jobs.slice(1)) buffer.handIn(job, ending(job));
     expect(buffer.full).toBe(false);
@@ -92,18 +94,22 @@ describe("a full buffer", () => {
       endings: watched,
       reports: reports({ db, workerId: worker.id, emit: () => {} }),
       emit: () => {},
-      pollIntervalMs: 20,
+      pollIntervalMs: ONE_HOUR_MS,
       defaultTimeoutMs: 1_000,
       graceMs: 1_000,
     });
     await taking.start();
     onTestFinished(() => taking.stop());
-    await until("three looks at the buffer", () => looked >= 3);
+    for (const look of [1, 2, 3]) {
+      await until("a look at the buffer", () => looked >= look);
+      taking.wake();
+    }
     expect(held.size).toBe(0);
-    expect(await states(db)).toEqual({ running: 10_000, available: 1 });
+    expect(await states(db)).toEqual({ running: 4_000, available: 1 });
 
+    // Nobody polls: that there is room again is told.
     proxy.restore();
-    await until("everything to be done", async () => (await states(db)).completed === 10_001);
+    await until("everything to be done", async () => (await states(db)).completed === 4_001);
     expect(buffer.full).toBe(false);
   });
 });
