@@ -103,9 +103,14 @@ export async function endAttempts(
       group by queue, kind, outcome
     ),
     given_back as (
-      -- A lease that rescue holds right now is about to be deleted there; waiting for it could deadlock.
+      -- A lease that rescue holds right now is about to be deleted there; waiting for it could deadlock. One that was
+      -- disowned is for rescue as well: nobody else ends what was broken off here because it seemed to be lost.
       delete from jobsvc.leases
-      where id in (select id from jobsvc.leases where id = any (${[...doneLeases]}::uuid[]) for update skip locked)
+      where id in (
+        select id from jobsvc.leases
+        where id = any (${[...doneLeases]}::uuid[]) and worker_id = ${workerId}::uuid
+        for update skip locked
+      )
     )
     select count(*)::int as ended, (
       -- Only when somebody else was first, which is rare: else all of them are told by their number.

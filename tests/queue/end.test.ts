@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { TakenJob } from "../../src/job/job.ts";
 import { endAttempts } from "../../src/queue/end.ts";
+import { rescueJobs } from "../../src/queue/rescue.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, ending, insertNew, passTime, registered, take, working } from "../support/factory.ts";
 import {
@@ -36,6 +37,19 @@ describe("end", () => {
       ]);
       expect(await stateOf(db, job.id)).toBe("completed");
     }
+    expect(await leases(db)).toEqual([]);
+  });
+
+  test("leaves a lease that was disowned to rescue, which lets run again what was broken off", async () => {
+    const { worker, jobs } = await working(db, 2);
+    const [broken, done] = jobs;
+    await db.sql`update jobsvc.leases set worker_id = null`;
+    // The worker has heard that its lease is lost, and is through with both: the first without an ending.
+    await end(db, worker, [done!]);
+    await rescueJobs(db, { maxLosses: 3, limit: 10 });
+    expect(await outcomes(db, broken!.id)).toEqual(["lost"]);
+    expect(await outcomes(db, done!.id)).toEqual(["completed"]);
+    expect(await blocks(db)).toMatchObject([{ attempt: 2, jobIds: [broken!.id] }]);
     expect(await leases(db)).toEqual([]);
   });
 
