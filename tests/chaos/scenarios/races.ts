@@ -4,8 +4,9 @@ import type { Scenario } from "../scenario.ts";
 import type { World } from "../world.ts";
 
 const DELAY_MS = 200;
-/** What is done at the end has a way to go, too: it sets out a little earlier. */
-const AHEAD_MS = 10;
+/** A cancel has a way to go, too: it sets out a little before the end. The end of a lease is there at once. */
+const CANCEL_AT_MS = DELAY_MS - 10;
+const LAPSE_AT_MS = DELAY_MS + 8;
 const WIDTH_MS = 50;
 
 const cancels = (world: World) => world.amount(1_000, 150);
@@ -22,7 +23,7 @@ export const cancelRace: Scenario = {
     world.receiver.behave(({ jobId, label }) => {
       world.endsAs(label, ["completed", "cancelled"]);
       cancelling.push(
-        aboutWhenItEnds(world)
+        about(world, CANCEL_AT_MS)
           .then(async () => {
             const { status } = await fetch(`${api!.url}/api/jobs/${jobId}/cancel`, { method: "POST" });
             answers.set(jobId, status);
@@ -69,7 +70,7 @@ export const leaseRace: Scenario = {
     world.defer(db.close);
     world.receiver.behave(({ jobId, attempt }) => {
       if (attempt > 1) return undefined;
-      const one = aboutWhenItEnds(world).then(() => lapse(db, jobId));
+      const one = about(world, LAPSE_AT_MS).then(() => lapse(db, jobId));
       lapsing.push(one.catch((error) => world.find("harness", String(error))));
       return { delayMs: DELAY_MS };
     });
@@ -81,8 +82,8 @@ export const leaseRace: Scenario = {
   },
 };
 
-function aboutWhenItEnds(world: World): Promise<void> {
-  return world.wait(DELAY_MS - AHEAD_MS + (world.dice.next() - 0.5) * 2 * WIDTH_MS);
+function about(world: World, ms: number): Promise<void> {
+  return world.wait(ms + (world.dice.next() - 0.5) * 2 * WIDTH_MS);
 }
 
 /** What a beat does to a lease that its process no longer knows, and what every node does then. */

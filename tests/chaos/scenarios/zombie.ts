@@ -1,4 +1,5 @@
 import { until } from "../../support/until.ts";
+import type { Member } from "../fleet.ts";
 import type { Scenario } from "../scenario.ts";
 import type { World } from "../world.ts";
 
@@ -27,6 +28,7 @@ export const zombie: Scenario = {
       asleep.resolve();
       await world.wait(asleepMs(world));
       victim.signal("SIGCONT");
+      await wokenUp(world, victim);
       await world.settle();
     }
     world.healed();
@@ -43,4 +45,16 @@ async function busiest(world: World) {
     const [first] = workers.toSorted((a, b) => callsOf(b.pid) - callsOf(a.pid));
     return open.length >= most && first;
   });
+}
+
+/** Long enough to write what it has in its hands. */
+const WRITING_MS = 1_000;
+
+/** The others are long through with its jobs: only it can say when it is. */
+async function wokenUp(world: World, { url }: Member) {
+  await until("the woken worker to have no job left", async () => {
+    const text = await (await fetch(`${url}/metrics`)).text();
+    return /^jobsvc_worker_slots_in_use\{.*\} 0$/m.test(text);
+  });
+  await world.wait(WRITING_MS);
 }
