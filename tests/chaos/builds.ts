@@ -35,23 +35,29 @@ let withoutFence: Promise<string> | undefined;
 function buildWithoutFence(): Promise<string> {
   withoutFence ??= (async () => {
     const copy = mkdtempSync(join(tmpdir(), "jobsvc-no-fence-"));
-    process.on("exit", () => rmSync(copy, { recursive: true, force: true }));
-    for (const name of ["src", "drizzle", "package.json", "tsconfig.json"])
-      cpSync(join(ROOT, name), join(copy, name), { recursive: true });
-    symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
-    for (const { file, from, to } of WITHOUT_FENCE) {
-      const path = join(copy, file);
-      const text = readFileSync(path, "utf8");
-      if (text.split(from).length !== 2) throw new Error(`the fence is not where it was in ${file}`);
-      writeFileSync(path, text.replace(from, to));
+    try {
+      for (const name of ["src", "drizzle", "package.json", "tsconfig.json"])
+        cpSync(join(ROOT, name), join(copy, name), { recursive: true });
+      symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+      for (const change of WITHOUT_FENCE) takeAway(copy, change);
+      const outfile = join(ROOT, "dist", "jobsvc-no-fence");
+      const made = Bun.spawn([process.execPath, "src/build.ts", `--outfile=${outfile}`], {
+        cwd: copy,
+        stdout: "ignore",
+        stderr: "inherit",
+      });
+      if ((await made.exited) !== 0) throw new Error("the build without a fence failed");
+      return outfile;
+    } finally {
+      rmSync(copy, { recursive: true, force: true });
     }
-    const made = Bun.spawn([process.execPath, "src/build.ts"], {
-      cwd: copy,
-      stdout: "ignore",
-      stderr: "inherit",
-    });
-    if ((await made.exited) !== 0) throw new Error("the build without a fence failed");
-    return join(copy, "jobsvc");
   })();
   return withoutFence;
+}
+
+function takeAway(copy: string, { file, from, to }: (typeof WITHOUT_FENCE)[number]) {
+  const path = join(copy, file);
+  const text = readFileSync(path, "utf8");
+  if (text.split(from).length !== 2) throw new Error(`the fence is not where it was in ${file}`);
+  writeFileSync(path, text.replace(from, to));
 }

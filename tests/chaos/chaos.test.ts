@@ -47,7 +47,7 @@ describe("the accounts of client, receiver, database and metrics agree after", (
 
 describe("without the fence", () => {
   test("there is an executable to be caught", async () => {
-    expect(await build("no-fence")).toEndWith("jobsvc");
+    expect(await build("no-fence")).toEndWith("jobsvc-no-fence");
   }, 120_000);
 
   test.each(FENCED)(
