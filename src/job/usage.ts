@@ -22,12 +22,13 @@ export function sumOfUsage(usages: readonly (Usage | null)[]): Usage | null {
 }
 
 /** What a handler says it has used up, as far as it can be counted: any code may say anything. */
-export function readUsage(told: Partial<Usage>): Usage {
+export function readUsage(told: Partial<Usage> | null | undefined): Usage {
+  const cost = counted(told?.cost);
   return {
-    input_tokens: counted(told.input_tokens) ?? 0,
-    output_tokens: counted(told.output_tokens) ?? 0,
-    ...(counted(told.cost) !== undefined && { cost: rounded(counted(told.cost)!) }),
-    ...(told.estimated === true && { estimated: true }),
+    input_tokens: counted(told?.input_tokens) ?? 0,
+    output_tokens: counted(told?.output_tokens) ?? 0,
+    ...(cost !== undefined && { cost: rounded(cost) }),
+    ...(told?.estimated === true && { estimated: true }),
   };
 }
 
