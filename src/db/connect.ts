@@ -17,10 +17,15 @@ export interface Database {
    * whether the first one was committed, and need not.
    */
   run<Rows>(statement: Statement<Rows>, deadlineMs?: number): Promise<Rows>;
-  /** Subscribes to a channel; `onListen` is called at every (re)connection, when notifications may have been missed. */
+  /**
+   * Subscribes to a channel; `onListen` is called at every (re)connection, when notifications may have been missed. A
+   * subscription that fails is tried again for as long as it takes: nobody depends on it.
+   */
   listen(channel: string, onNotify: (payload: string) => void, onListen: () => void): Promise<void>;
   close(): Promise<void>;
 }
+
+type Subscription = Parameters<Database["listen"]>;
 
 export interface ConnectOptions {
   address: DatabaseAddress;
@@ -42,7 +47,7 @@ const CLOSE_TIMEOUT_S = 5;
 export function connect(options: ConnectOptions): Database {
   let sql = open(options);
   let closed = false;
-  const subscriptions: Parameters<Database["listen"]>[] = [];
+  const subscriptions: Subscription[] = [];
 
   /**
    * A half-open connection never errors and never answers, and one that broke under a statement is left by the driver in
@@ -53,8 +58,18 @@ export function connect(options: ConnectOptions): Database {
     if (closed || dead !== sql) return;
     sql = open(options);
     dead.end({ timeout: 0 }).catch(() => undefined); // nobody can tell a dead pool goodbye
-    for (const [channel, onNotify, onListen] of subscriptions) {
-      sql.listen(channel, onNotify, onListen).catch(() => undefined); // polling does without
+    for (const subscription of subscriptions) void subscribe(subscription);
+  }
+
+  /** Resolves after the first try, however it went. The tries for a pool end with it. */
+  async function subscribe(subscription: Subscription) {
+    const pool = sql;
+    try {
+      await pool.listen(...subscription);
+    } catch {
+      setTimeout(() => {
+        if (!closed && pool === sql) void subscribe(subscription);
+      }, LISTEN_PAUSE_MS);
     }
   }
 
@@ -73,9 +88,9 @@ export function connect(options: ConnectOptions): Database {
         }
       }
     },
-    async listen(channel, onNotify, onListen) {
-      subscriptions.push([channel, onNotify, onListen]);
-      await sql.listen(channel, onNotify, onListen);
+    async listen(...subscription) {
+      subscriptions.push(subscription);
+      await subscribe(subscription);
     },
     async close() {
       closed = true;
@@ -86,6 +101,8 @@ export function connect(options: ConnectOptions): Database {
 
 /** A restart of Postgres takes about a second; the tries that fit into the deadline cover it. */
 const RETRY_PAUSE_MS = 250;
+/** A notification saves its reader a poll interval, which is about as long. */
+const LISTEN_PAUSE_MS = 1_000;
 /** With less time left a living server would be taken for a dead one, and its pool be replaced for nothing. */
 const SHORTEST_TRY_MS = 100;
 

@@ -169,7 +169,7 @@ describe("a deadline", () => {
 });
 
 describe("a subscription", () => {
-  async function subscribed(own: Database) {
+  async function subscribing(own: Database) {
     const heard: string[] = [];
     let listening = 0;
     await own.listen(
@@ -177,8 +177,8 @@ describe("a subscription", () => {
       (payload) => heard.push(payload),
       () => listening++,
     );
-    expect(listening).toBe(1);
     return {
+      times: () => listening,
       hears: async (payload: string) => {
         await db.sql`select pg_notify('test_channel', ${payload})`;
         await until(`the notification ${payload}`, () => heard.includes(payload));
@@ -186,6 +186,22 @@ describe("a subscription", () => {
       again: (times: number) => until(`subscription number ${times}`, () => listening >= times),
     };
   }
+
+  async function subscribed(own: Database) {
+    const subscription = await subscribing(own);
+    expect(subscription.times()).toBe(1);
+    return subscription;
+  }
+
+  test("that cannot be had at first is tried for again, and nobody fails for the want of it", async () => {
+    const proxy = await proxyTo(db.address);
+    proxy.cut();
+    const subscription = await subscribing(pool({ address: proxy.url }));
+    expect(subscription.times()).toBe(0);
+    proxy.restore();
+    await subscription.again(1);
+    await subscription.hears("after all");
+  });
 
   test("comes back when its connection is terminated, and says that it may have missed something", async () => {
     const own = pool();
