@@ -18,14 +18,12 @@ export interface Database {
    */
   run<Rows>(statement: Statement<Rows>, deadlineMs?: number): Promise<Rows>;
   /**
-   * Subscribes to a channel; `onListen` is called at every (re)connection, when notifications may have been missed. A
-   * subscription that fails is tried again for as long as it takes: nobody depends on it.
+   * Subscribes to a channel; `onListen` is called at every (re)connection, when notifications may have been missed. Resolves
+   * after the first try, however that went: nobody depends on a notification, and the driver tries again.
    */
   listen(channel: string, onNotify: (payload: string) => void, onListen: () => void): Promise<void>;
   close(): Promise<void>;
 }
-
-type Subscription = Parameters<Database["listen"]>;
 
 export interface ConnectOptions {
   address: DatabaseAddress;
@@ -47,7 +45,7 @@ const CLOSE_TIMEOUT_S = 5;
 export function connect(options: ConnectOptions): Database {
   let sql = open(options);
   let closed = false;
-  const subscriptions: Subscription[] = [];
+  const subscriptions: Parameters<Database["listen"]>[] = [];
 
   /**
    * A half-open connection never errors and never answers, and one that broke under a statement is left by the driver in
@@ -61,16 +59,8 @@ export function connect(options: ConnectOptions): Database {
     for (const subscription of subscriptions) void subscribe(subscription);
   }
 
-  /** Resolves after the first try, however it went. The tries for a pool end with it. */
-  async function subscribe(subscription: Subscription) {
-    const pool = sql;
-    try {
-      await pool.listen(...subscription);
-    } catch {
-      setTimeout(() => {
-        if (!closed && pool === sql) void subscribe(subscription);
-      }, LISTEN_PAUSE_MS);
-    }
+  async function subscribe(subscription: Parameters<Database["listen"]>) {
+    await sql.listen(...subscription).catch(() => undefined);
   }
 
   return {
@@ -101,8 +91,6 @@ export function connect(options: ConnectOptions): Database {
 
 /** A restart of Postgres takes about a second; the tries that fit into the deadline cover it. */
 const RETRY_PAUSE_MS = 250;
-/** A notification saves its reader a poll interval, which is about as long. */
-const LISTEN_PAUSE_MS = 1_000;
 /** With less time left a living server would be taken for a dead one, and its pool be replaced for nothing. */
 const SHORTEST_TRY_MS = 100;
 

@@ -28,7 +28,8 @@ interface Pair {
   silent: boolean;
 }
 
-export async function openLink(to: Target): Promise<Link> {
+/** At any free port, unless one is named. */
+export async function openLink(to: Target, port = 0): Promise<Link> {
   let target = to;
   let open = true;
   let swallowing = false;
@@ -70,7 +71,7 @@ export async function openLink(to: Target): Promise<Link> {
     pairs.clear();
   }
 
-  await new Promise<void>((listening) => listener.listen(0, "127.0.0.1", listening));
+  await new Promise<void>((listening) => listener.listen(port, "127.0.0.1", listening));
   return {
     port: (listener.address() as { port: number }).port,
     cut() {

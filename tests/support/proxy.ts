@@ -11,10 +11,10 @@ export interface Proxy extends Link {
 /** In the URL where the server needs none, for tests that look for it where it must not be. */
 const PASSWORD = "Pa55-word.that,nobody:sees";
 
-export async function proxyTo(address: DatabaseAddress): Promise<Proxy> {
-  const link = await openLink(targetOf(address));
+export async function proxyTo(address: DatabaseAddress, port?: number): Promise<Proxy> {
+  const link = await openLink(targetOf(address), port);
   afterAll(link.close);
-  return { ...link, url: urlOf(address, link.port) };
+  return { ...link, url: proxyUrl(address, link.port) };
 }
 
 function targetOf(address: DatabaseAddress): Target {
@@ -24,7 +24,7 @@ function targetOf(address: DatabaseAddress): Target {
 }
 
 /** A server of our own trusts everybody who reaches its socket, so any password will do. */
-function urlOf(address: DatabaseAddress, port: number): string {
+export function proxyUrl(address: DatabaseAddress, port: number): string {
   if (typeof address !== "string")
     return `postgres://${address.username}:${encodeURIComponent(PASSWORD)}@127.0.0.1:${port}/${address.database}`;
   const url = new URL(address);
