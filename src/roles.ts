@@ -83,7 +83,7 @@ export function processFor(parts: RoleParts): Process {
   const database = guardedDatabase(db, parts.address);
   const findAgent = agentFinder(db, parts.secrets);
   const emit = both(parts.emit, metrics.emit);
-  const announce = announcer(db, (error) => emit("step.failed", { step: "announce", error }));
+  const others = announcer(db, (error) => emit("step.failed", { step: "announce", error }));
 
   const running: { worker?: WorkerService } = {};
   const state = readiness(db, running);
@@ -125,13 +125,13 @@ export function processFor(parts: RoleParts): Process {
     return running.worker;
   }
 
-  function tellOfWork(queues: Iterable<string>) {
+  function tellOfWork(queues: Iterable<string>, told = false) {
     const named = [...queues];
     for (const queue of named) {
       running.worker?.wake(queue);
       pulling.wake(queue);
     }
-    announce(named);
+    if (!told) others.tell(named);
   }
 
   function pullers(): Takers {
@@ -148,6 +148,7 @@ export function processFor(parts: RoleParts): Process {
       inserter: inserter({
         db,
         onWaiting: tellOfWork,
+        leaveTelling: others.leave,
         offer: (queue, jobs) => running.worker?.offer(queue, jobs),
       }),
       takers: pulling,

@@ -2,6 +2,7 @@ import { arrayLiteral, noneIfNull, oneIfAlike } from "../db/arrays.ts";
 import type { Database, Sql } from "../db/connect.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
+import { WORK_CHANNEL } from "./channels.ts";
 import type { Claim } from "./claim.ts";
 import { type FreeSlots, type InsertedRow, starting } from "./direct_start.ts";
 
@@ -14,6 +15,15 @@ const MAX_BLOCK_SIZE = 100;
 /** Jobs that are inserted at most once, however often the request for them is repeated. */
 export interface ClaimedJobs extends Claim {
   jobIds: readonly string[];
+}
+
+export interface Insert {
+  jobs: readonly NewJob[];
+  claims?: readonly ClaimedJobs[];
+  /** Slots of this process: jobs that fit into them are not put into blocks (see `direct_start.ts`). */
+  free?: FreeSlots | undefined;
+  /** The workers of other processes hear of waiting jobs with the commit, and not from whoever inserts (see `announce.ts`). */
+  tells?: boolean;
 }
 
 /**
@@ -29,15 +39,13 @@ export async function insertJobs(
   jobs: readonly NewJob[],
   claims: readonly ClaimedJobs[] = [],
 ): Promise<string[]> {
-  return (await insertInto(undefined, db, jobs, claims)).map(({ id }) => id);
+  return (await insertInto(db, { jobs, claims })).map(({ id }) => id);
 }
 
-/** The same; but jobs that fit into free slots of this process are not put into blocks (see `direct_start.ts`). */
+/** The same, with all that an insert can do beside it. */
 export async function insertInto(
-  free: FreeSlots | undefined,
   db: Database,
-  jobs: readonly NewJob[],
-  claims: readonly ClaimedJobs[] = [],
+  { jobs, claims = [], free, tells = false }: Insert,
 ): Promise<InsertedRow[]> {
   const [answer] = await insertNewKeys(db, (sql, onConflict) => {
     const { leases, waiting, leaseOf, joined } = starting(sql, free);
@@ -88,8 +96,11 @@ export async function insertInto(
       from numbered
       group by queue, kind, priority, run_at, block
       order by block
+    ),
+    told as (
+      select pg_notify(${WORK_CHANNEL}, queue) from (select distinct queue from numbered) waiting where ${tells}::boolean
     )
-    select count(*)::int as inserted, (
+    select count(*)::int as inserted, (select count(*) from told)::int as told, (
       -- Told one by one only when it has to be known which they are.
       select json_agg(json_build_object('id', inserted.id, 'leaseId', ${leaseOf}))
       from inserted

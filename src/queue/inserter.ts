@@ -23,8 +23,13 @@ export interface Offer extends FreeSlots {
 
 export interface InserterParts {
   db: Database;
-  /** Hears of the queues in which jobs wait since a group was committed, to wake their workers. */
-  onWaiting: (queues: ReadonlySet<string>) => void;
+  /**
+   * Hears of the queues in which jobs wait since a group was committed, to wake their workers; and whether those of other
+   * processes have heard of them already.
+   */
+  onWaiting: (queues: ReadonlySet<string>, told: boolean) => void;
+  /** Whether the next statement may tell other processes itself. */
+  leaveTelling?: () => boolean;
   /** Free slots of this process for as many jobs of a queue. Undefined where it has none, or where jobs wait already. */
   offer?: (queue: string, jobs: number) => Offer | undefined;
 }
@@ -40,7 +45,7 @@ interface Waiting {
  * Commits inserts in groups: those that arrive while a statement is in flight go together in the
  * next one. Under load many callers share one commit, and an idle service adds no delay at all.
  */
-export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
+export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts): Inserter {
   let waiting: Waiting[] = [];
   let inFlight = false;
 
@@ -67,11 +72,12 @@ export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
     const jobs = group.flatMap(({ jobs }) => jobs);
     // A group of several queues is rare where slots are free: the others wait for a take.
     const free = jobs[0] && offer?.(jobs[0].queue, jobs.length);
+    const tells = leaveTelling?.() ?? false;
     let started: TakenJob[] = [];
     try {
-      const rows = await insertInto(free, db, jobs, claimsOf(group));
+      const rows = await insertInto(db, { jobs, claims: claimsOf(group), free, tells });
       if (free) started = startedJobs(jobs, rows);
-      tellWaiting(jobs, started);
+      tellWaiting(jobs, started, tells);
       // Without a claim a job that was not inserted now was inserted by an earlier try of this very call.
       const inserted = new Set(rows.map(({ id }) => id));
       for (const { jobs, claim, resolve } of group) {
@@ -95,10 +101,10 @@ export function inserter({ db, onWaiting, offer }: InserterParts): Inserter {
     waiting = [];
   }
 
-  function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[]) {
+  function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[], told: boolean) {
     const ids = new Set(started.map(({ id }) => id));
     const waiting = ids.size === 0 ? jobs : jobs.filter(({ id }) => !ids.has(id));
-    if (waiting.length > 0) onWaiting(new Set(waiting.map(({ queue }) => queue)));
+    if (waiting.length > 0) onWaiting(new Set(waiting.map(({ queue }) => queue)), told);
   }
 
   return {

@@ -20,10 +20,10 @@ const fail = (error: unknown) => {
 
 describe("announce", () => {
   test("tells the others which queue has work", async () => {
-    const announce = announcer(db, fail);
-    announce(["default"]);
+    const { tell } = announcer(db, fail);
+    tell(["default"]);
     await until("the notification", () => heard.includes("default"));
-    announce(["another queue"]);
+    tell(["another queue"]);
     await until("the next one", () => heard.includes("another queue"));
   });
 
@@ -37,16 +37,36 @@ describe("announce", () => {
       },
     };
     heard.length = 0;
-    const announce = announcer(watched, fail);
-    announce(["first"]);
+    const { tell } = announcer(watched, fail);
+    tell(["first"]);
     expect(sent).toHaveLength(1);
-    for (let insert = 0; insert < 100; insert++) announce(new Set(["a", `b${insert % 3}`]));
+    for (let insert = 0; insert < 100; insert++) tell(new Set(["a", `b${insert % 3}`]));
     expect(sent).toHaveLength(1);
     await until("all of them", () => heard.length >= 5);
-    announcer(db, fail)(["last"]);
+    announcer(db, fail).tell(["last"]);
     await until("the one after them", () => heard.includes("last"));
     expect(heard.toSorted()).toEqual(["a", "b0", "b1", "b2", "first", "last"]);
     expect(sent).toHaveLength(2);
+  });
+
+  test("leaves it to one statement to tell by itself, and waits after it as after one of its own", async () => {
+    const sent: unknown[] = [];
+    const watched: Database = {
+      ...db,
+      run(statement, deadlineMs) {
+        sent.push(statement);
+        return db.run(statement, deadlineMs);
+      },
+    };
+    heard.length = 0;
+    const { tell, leave } = announcer(watched, fail);
+    expect(leave()).toBe(true);
+    expect(leave()).toBe(false);
+    tell(["later"]);
+    expect(sent).toHaveLength(0);
+    await until("the notification", () => heard.includes("later"));
+    expect(sent).toHaveLength(1);
+    expect(leave()).toBe(false);
   });
 
   test("reports a failure, and works the next time", async () => {
@@ -58,11 +78,11 @@ describe("announce", () => {
         broken ? Promise.reject(new Error("away")) : db.run(statement, deadlineMs),
     };
     heard.length = 0;
-    const announce = announcer(flaky, (error) => reported.push(error));
-    announce(["unheard"]);
+    const { tell } = announcer(flaky, (error) => reported.push(error));
+    tell(["unheard"]);
     await until("the report", () => reported.length === 1);
     broken = false;
-    announce(["heard"]);
+    tell(["heard"]);
     await until("the notification", () => heard.length > 0);
     expect(heard).toEqual(["heard"]);
   });

@@ -24,7 +24,7 @@ const slotsOf = (worker: WorkerIdentity, changes: Partial<FreeSlots> = {}): Free
 });
 
 async function started(jobs: readonly NewJob[], free: FreeSlots) {
-  return startedJobs(jobs, await insertInto(free, db, jobs));
+  return startedJobs(jobs, await insertInto(db, { jobs, free }));
 }
 
 describe("jobs that are inserted where slots are free", () => {
@@ -43,7 +43,7 @@ describe("jobs that are inserted where slots are free", () => {
     expect(await leases(db)).toEqual([]);
 
     const copies = jobs.map((job) => ({ ...job, id: Bun.randomUUIDv7() }));
-    await insertInto(undefined, db, copies);
+    await insertInto(db, { jobs: copies });
     const taken = await take(db, worker, 10);
     const comparable = ({ id, leaseId, waitedMs, traceparent, ...rest }: (typeof taken)[number]) => ({
       ...rest,
@@ -88,7 +88,7 @@ describe("jobs that are inserted where slots are free", () => {
     const jobs = many(3);
     const free = slotsOf(worker, { slots: 2 });
     expect(await started(jobs, free)).toHaveLength(2);
-    expect(await insertInto(free, db, jobs)).toEqual([]);
+    expect(await insertInto(db, { jobs, free })).toEqual([]);
     expect(await states(db)).toEqual({ running: 2, available: 1 });
   });
 

@@ -1,5 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { connect, type Database } from "../../src/db/connect.ts";
+import { announceNow } from "../../src/queue/announce.ts";
+import { WORK_CHANNEL } from "../../src/queue/channels.ts";
 import { inserter } from "../../src/queue/inserter.ts";
 import { testDatabase } from "../support/database.ts";
 import { newJob } from "../support/factory.ts";
@@ -123,6 +125,30 @@ describe("inserter", () => {
     expect(told).toEqual([["a"], ["b", "c"]]);
     await insert([newJob({ queue: "bad", payload: "" })]).catch(nobody);
     expect(told).toHaveLength(2);
+  });
+
+  test("lets the statement tell other processes of what waits, where that is left to it", async () => {
+    const heard: string[] = [];
+    await db.listen(
+      WORK_CHANNEL,
+      (queue) => heard.push(queue),
+      () => undefined,
+    );
+    const told: boolean[] = [];
+    let leave = true;
+    const { insert } = inserter({
+      db,
+      onWaiting: (_, already) => told.push(already),
+      leaveTelling: () => leave,
+    });
+    await insert([newJob({ queue: "a" }), newJob({ queue: "a" }), newJob({ queue: "b" })]);
+    await until("both queues", () => heard.length >= 2);
+    leave = false;
+    await insert([newJob({ queue: "untold" })]);
+    await announceNow(db, ["last"]);
+    await until("the last", () => heard.includes("last"));
+    expect(heard.toSorted()).toEqual(["a", "b", "last"]);
+    expect(told).toEqual([true, false]);
   });
 
   test("rejects everybody when the database is out of reach, those who came meanwhile too, after one deadline", async () => {

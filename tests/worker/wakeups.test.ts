@@ -49,7 +49,7 @@ describe("a worker looks for work", () => {
     const other = connect({ address: db.address, name: "another process", connections: 2, prepare: true });
     onTestFinished(() => other.close());
     const [job] = await insertNew(db, 1);
-    announcer(other, nobodyToTell)(["default"]);
+    announcer(other, nobodyToTell).tell(["default"]);
     await completed(job!.id);
   });
 
@@ -60,7 +60,7 @@ describe("a worker looks for work", () => {
     await insertNew(db, 1, { kind: "video" });
     await insertNew(db, 1, { kind: "audio" });
     await insertNew(db, 1);
-    announcer(db, nobodyToTell)(["default"]);
+    announcer(db, nobodyToTell).tell(["default"]);
     await until("a job on each worker", async () => (await states(db)).completed === 4);
   });
 
@@ -74,7 +74,7 @@ describe("a worker looks for work", () => {
     const worker = await idleWorker();
     const [job] = await insertNew(db, 1, { queue: "other" });
     worker.wake("other");
-    announcer(db, nobodyToTell)(["other", "default"]);
+    announcer(db, nobodyToTell).tell(["other", "default"]);
     const [own] = await insertNew(db, 1);
     worker.wake("default");
     await completed(own!.id);
@@ -96,7 +96,7 @@ describe("when the connection breaks on which a worker listens", () => {
     await hangUp(worker);
     await completed(missed!.id);
     const [heard] = await insertNew(db, 1);
-    announcer(db, nobodyToTell)(["default"]);
+    announcer(db, nobodyToTell).tell(["default"]);
     await completed(heard!.id);
   });
 

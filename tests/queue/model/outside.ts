@@ -44,7 +44,7 @@ export const insertAndStart: Happening<{
     const kinds = ["ai_agent"];
     const workerId = worker.identity.id;
     const free = { workerId, queue: "default", slots, kinds, failLost: failLost ? kinds : [] };
-    const started = startedJobs(jobs, await insertInto(free, db, jobs));
+    const started = startedJobs(jobs, await insertInto(db, { jobs, free }));
     for (const job of jobs) model.insert(job, delayMs);
     model.lastInsert = jobs;
     const starts = model.isAlive(worker) && delayMs <= 0 ? Math.min(count, slots) : 0;
