@@ -30,8 +30,8 @@ interface Answer {
 
 /**
  * Looks keys up in groups, so that a key that is revoked anywhere is refused everywhere at once. It costs a lone call
- * 0.1 ms, and the difference is lost in the noise under load: a cache would save that little, and owe everybody an
- * invalidation.
+ * a trip to the database, and the difference is lost in the noise under load: a cache would save that little, and owe
+ * everybody an invalidation. Whoever cannot wait so long uses a key of the settings.
  */
 export function keyLookUp(db: Database): LookUp {
   const ask = grouped((ids: readonly string[]) => read(db, ids));

@@ -77,6 +77,8 @@ export interface Footprint {
 /** What wrk needs to know. */
 export interface Endpoints {
   url: string;
+  /** The header of this name, where calls need one. */
+  authorization?: string;
   create: { path: string; body: string };
   /** The path of a job that is there. */
   get: string;

@@ -1,10 +1,15 @@
 -- The request of the benchmark, and its figures as a line of JSON.
 local body = os.getenv("BODY")
+local authorization = os.getenv("AUTHORIZATION")
 
 if body ~= nil and body ~= "" then
   wrk.method = "POST"
   wrk.body = body
   wrk.headers["Content-Type"] = "application/json"
+end
+
+if authorization ~= nil and authorization ~= "" then
+  wrk.headers["Authorization"] = authorization
 end
 
 function done(summary, latency)

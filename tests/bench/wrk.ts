@@ -17,7 +17,7 @@ export function hasWrk(): boolean {
 
 /** Sends one request after another on each of so many connections. Throws when an answer is no success. */
 export async function wrk(
-  { url, create, get }: Endpoints,
+  { url, authorization = "", create, get }: Endpoints,
   what: "create" | "get",
   connections: number,
   seconds: number,
@@ -26,7 +26,8 @@ export async function wrk(
   const path = what === "create" ? create.path : get;
   const command = ["wrk", "-t1", `-c${connections}`, `-d${seconds}s`, `--script=${script}`, `${url}${path}`];
   const body = what === "create" ? create.body : "";
-  const child = Bun.spawn(command, { env: { ...Bun.env, BODY: body }, stdio: ["ignore", "pipe", "inherit"] });
+  const env = { ...Bun.env, BODY: body, AUTHORIZATION: authorization };
+  const child = Bun.spawn(command, { env, stdio: ["ignore", "pipe", "inherit"] });
   const output = await new Response(child.stdout).text();
   const told = output.match(/^\{.*\}$/m)?.[0];
   if ((await child.exited) !== 0 || told === undefined) throw new Error(`wrk failed: ${output}`);

@@ -5,7 +5,7 @@ import { wrk } from "../wrk.ts";
 import { client, jobBody } from "./jobsvc_client.ts";
 import { crowd } from "./jobsvc_crowd.ts";
 import { footprint } from "./jobsvc_footprint.ts";
-import { migrateJobsvc, startJobsvc } from "./jobsvc_process.ts";
+import { AUTHORIZATION, migrateJobsvc, startJobsvc } from "./jobsvc_process.ts";
 import { steady } from "./jobsvc_steady.ts";
 
 /** Its public way: the executable, HTTP, a worker process that runs a real handler from a file for each job. */
@@ -13,7 +13,8 @@ export const jobsvc: Contender = {
   name: "jobsvc",
   mode: "as it comes",
   version,
-  through: "the executable: HTTP, and a worker process with handlers from files; history kept",
+  through:
+    "the executable: HTTP with a key of the settings, and a worker process with handlers from files; history kept",
   store: "postgres",
   tasks: ["insert", "single", "drain", "steady", "latency", "crowd", "endpoints", "footprint"],
   missing: async () => undefined,
@@ -31,7 +32,12 @@ async function open(database: BenchDatabase): Promise<Session> {
   async function endpoints() {
     const id = await http.create(jobBody(0, { resource_type: "looked-at" }));
     const body = JSON.stringify(jobBody(0));
-    return { url: api.url, create: { path: "/api/jobs/create", body }, get: `/api/jobs/${id}` };
+    return {
+      url: api.url,
+      authorization: AUTHORIZATION,
+      create: { path: "/api/jobs/create", body },
+      get: `/api/jobs/${id}`,
+    };
   }
 
   return {

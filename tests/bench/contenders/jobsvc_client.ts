@@ -1,4 +1,5 @@
 import type { Insert } from "../contender.ts";
+import { AUTHORIZATION } from "./jobsvc_process.ts";
 
 /** Jobs in one call, and calls at the same time, when many are inserted at once; the same as for the rivals. */
 const BULK_JOBS = 5_000;
@@ -28,7 +29,8 @@ export function client(url: string): Client {
   async function post(path: string, body?: object) {
     const answer = await fetch(`${url}${path}`, {
       method: "POST",
-      ...(body && { body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      headers: { authorization: AUTHORIZATION, ...(body && { "content-type": "application/json" }) },
+      ...(body && { body: JSON.stringify(body) }),
     });
     if (!answer.ok) throw new Error(`${path} was answered ${answer.status}: ${await answer.text()}`);
     return await answer.json();

@@ -4,6 +4,12 @@ import { EXECUTABLE } from "../executable.ts";
 /** Each file in it is a kind of job: `noop`, `wait`, `stamp`. */
 const HANDLERS = join(import.meta.dir, "../handlers");
 
+/** A key of the settings, as in production: it needs no look-up, where others cost an indexed one for each call. */
+const KEY = "the-key-of-the-benchmark-0123456789";
+
+/** Goes with every call to the API. */
+export const AUTHORIZATION = `Bearer ${KEY}`;
+
 export interface JobsvcProcess {
   pid: number;
   /** Where its API answers; empty for a worker. */
@@ -17,7 +23,7 @@ export interface JobsvcProcess {
 export async function startJobsvc(databaseUrl: string, flags: readonly string[]): Promise<JobsvcProcess> {
   const started = performance.now();
   const child = Bun.spawn([EXECUTABLE, "--log-level=warn", `--handlers=${HANDLERS}`, "--port=0", ...flags], {
-    env: { ...Bun.env, DATABASE_URL: databaseUrl },
+    env: { ...Bun.env, DATABASE_URL: databaseUrl, JOBSVC_API_KEYS: KEY },
     stdio: ["ignore", "inherit", "pipe"],
   });
   const running = Promise.withResolvers<void>();

@@ -1,8 +1,8 @@
 import { percentile } from "../percentile.ts";
 import type { Figures, Work } from "../work.ts";
 
-/** The first ones also prepare statements and warm up code. Of those who do few in the time, one counts at least. */
-const WARM_UPS = 5;
+/** The first ones also prepare statements on each connection and warm up code. Of those who do few in the time, one counts at least. */
+const WARM_UPS = 50;
 
 export const latency: Work = {
   name: "latency",
