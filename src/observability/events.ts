@@ -52,6 +52,8 @@ export interface Events {
     request_id: string;
   };
   "handler.loaded": { kind: string; file: string };
+  /** Nobody took the lines of this very log for a while; there is room again. */
+  "log.dropped": { lines: number };
   "process.started": { role: string; version: string };
   "process.stopping": { signal: string };
   "process.stopped": { ms: number };

@@ -2,7 +2,7 @@ import pino from "pino";
 import { prettyFactory } from "pino-pretty";
 import { loggedError } from "./error.ts";
 import type { Emit, EventName, Events } from "./events.ts";
-import { output } from "./output.ts";
+import { output, type Write } from "./output.ts";
 import { type Level, SENTENCES } from "./sentences.ts";
 import { loggable, sentence } from "./text.ts";
 
@@ -18,7 +18,7 @@ export interface LogOptions {
   version: string;
   role: string;
   /** Where lines go instead of stdout. */
-  write?: (text: string) => void;
+  write?: Write;
 }
 
 export interface Log {
@@ -30,7 +30,7 @@ export interface Log {
 
 /** One line for each event. No pino transport: those are threads, which a compiled executable cannot find. */
 export function createLog({ level, format, isTerminal, color, version, role, write }: LogOptions): Log {
-  const lines = output(write);
+  const lines = output(write, (dropped) => emit("log.dropped", { lines: dropped }));
   const pretty =
     format === "pretty" || (format === "auto" && isTerminal) ? prettyLine(color && isTerminal) : undefined;
   const logger = pino(

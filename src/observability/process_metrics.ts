@@ -1,5 +1,6 @@
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { Counter, Gauge, type Registry } from "prom-client";
+import { droppedLines } from "./output.ts";
 
 /** How often the event loop is looked at. */
 const LAG_RESOLUTION_MS = 20;
@@ -51,6 +52,16 @@ export function processMetrics(
     help: "When the process started, in seconds since 1970.",
     registers,
   }).set(Math.round(Date.now() / 1_000 - process.uptime()));
+
+  new Counter({
+    name: "jobsvc_log_lines_dropped_total",
+    help: "Lines of the log that nobody took: the reader of stdout was far behind, or had gone.",
+    registers,
+    collect() {
+      this.reset();
+      this.inc(droppedLines());
+    },
+  });
 
   const lag = monitorEventLoopDelay({ resolution: LAG_RESOLUTION_MS });
   lag.enable();

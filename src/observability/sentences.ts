@@ -59,6 +59,7 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   "step.failed": ["error", (step) => `${step.step} failed and will be tried again`],
 
   "handler.loaded": ["info", ({ kind, file }) => `loaded the kind ${kind} from ${file}`],
+  "log.dropped": ["warn", ({ lines }) => `nobody read this log for a while: ${lines} lines were dropped`],
   "process.started": ["info", (process) => `jobsvc ${process.version} runs as ${process.role}`],
   "process.stopping": ["info", (process) => `stopping on ${process.signal}`],
   "process.failed": ["error", () => "cannot go on"],

@@ -230,8 +230,9 @@ function writtenText(emitting: (emit: Emit) => void, options: Partial<LogOptions
     color: false,
     version: "1.2.3",
     role: "all",
-    write: (lines) => {
-      text += lines;
+    write: (bytes) => {
+      text += Buffer.from(bytes).toString();
+      return bytes.length;
     },
     ...options,
   });

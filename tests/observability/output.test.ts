@@ -1,11 +1,15 @@
 import { expect, test } from "bun:test";
-import { output } from "../../src/observability/output.ts";
+import { closeSync, constants, openSync } from "node:fs";
+import { join } from "node:path";
+import { droppedLines, output, type Write } from "../../src/observability/output.ts";
+import { folderWith } from "../support/folder.ts";
+import { until } from "../support/until.ts";
 
 const LOG = `${import.meta.dir}/../../src/observability/log.ts`;
 
 test("lines of one turn of the event loop are written together, in order", async () => {
   const writes: string[] = [];
-  const lines = output((text) => writes.push(text));
+  const lines = output(into(writes));
   lines.write("one\n");
   lines.write("two\n");
   expect(writes).toEqual([]);
@@ -17,7 +21,7 @@ test("lines of one turn of the event loop are written together, in order", async
 
 test("a burst within one turn is not collected without bound", () => {
   const writes: string[] = [];
-  const lines = output((text) => writes.push(text));
+  const lines = output(into(writes));
   for (let i = 0; i < 1_000; i++) lines.write("x".repeat(1_000));
   expect(writes.length).toBeGreaterThan(10);
   lines.close();
@@ -26,7 +30,7 @@ test("a burst within one turn is not collected without bound", () => {
 
 test("a closed output leaves no listener behind", () => {
   const before = process.listenerCount("exit");
-  const lines = output(() => undefined);
+  const lines = output(into([]));
   expect(process.listenerCount("exit")).toBe(before + 1);
   lines.close();
   lines.close();
@@ -69,6 +73,69 @@ test("a reader that goes away does not end the process", async () => {
   await reader.cancel();
   expect(await process.exited).toBe(3);
 });
+
+test("a reader that is behind holds nobody up: what it takes is whole, what is dropped is counted and told", async () => {
+  const before = droppedLines();
+  const told: number[] = [];
+  let room = 10;
+  let read = "";
+  const lines = output(
+    (bytes) => {
+      const taken = Math.min(room, bytes.length);
+      room -= taken;
+      read += Buffer.from(bytes.subarray(0, taken)).toString();
+      return taken;
+    },
+    (dropped) => told.push(dropped),
+  );
+  const line = `${"x".repeat(9_999)}\n`;
+  lines.write(line);
+  await until("the first bytes to be read", () => read.length === 10);
+  for (let i = 0; i < 1_000; i++) lines.write(line);
+  const dropped = droppedLines() - before;
+  expect(dropped).toBeGreaterThan(500);
+  expect(told).toEqual([]);
+  room = Number.POSITIVE_INFINITY;
+  await until("the reader to be told", () => told.length > 0);
+  lines.close();
+  expect(told).toEqual([dropped]);
+  expect(read).toBe(line.repeat(1_001 - dropped));
+});
+
+test("lines for a reader that has gone are counted", async () => {
+  const before = droppedLines();
+  const lines = output(() => {
+    throw Object.assign(new Error("nobody reads"), { code: "EPIPE" });
+  });
+  lines.write("one\n");
+  lines.write("two\n");
+  lines.close();
+  expect(droppedLines() - before).toBe(2);
+});
+
+test("a full pipe that nobody reads holds up neither the process nor its end", async () => {
+  const path = join(await folderWith({}), "pipe");
+  expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+  // Open for reading, too: there is a reader, and it never reads.
+  const pipe = openSync(path, constants.O_RDWR);
+  const script = logging(`
+    for (let i = 0; i < 20_000; i++) log.emit("jobs.pruned", { jobs: i });
+    setTimeout(() => globalThis.process.exit(3), 10);
+  `);
+  const process = Bun.spawn([globalThis.process.execPath, "-e", script], {
+    stdio: ["ignore", pipe, "ignore"],
+  });
+  closeSync(pipe);
+  expect(await process.exited).toBe(3);
+});
+
+/** Takes everything. */
+function into(writes: string[]): Write {
+  return (bytes) => {
+    writes.push(Buffer.from(bytes).toString());
+    return bytes.length;
+  };
+}
 
 function run(script: string) {
   return Bun.spawn([process.execPath, "-e", logging(script)], { stdout: "pipe", stderr: "ignore" });
