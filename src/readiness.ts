@@ -37,7 +37,10 @@ export function readiness(db: Database, running: { worker?: { readonly notified:
     }
   }
 
-  /** Once current it stays so: what this program needs is never taken back by a later migration. */
+  /**
+   * Once current it stays so: what this program needs is never taken back by a later migration. So it is looked at when
+   * the process starts, and not first when somebody asks, which may be after the next version has migrated.
+   */
   async function schema(): Promise<Check> {
     try {
       schemaIsCurrent ||= (await schemaState(db)) === "current";
@@ -68,6 +71,7 @@ export function readiness(db: Database, running: { worker?: { readonly notified:
     service: {
       name: "readiness",
       start: async () => {
+        await schema();
         serving = true;
       },
       stop: async () => {
