@@ -18,6 +18,8 @@ export interface MemberOptions {
   /** What is started instead of the executable, with it as the last word. */
   wrapper?: readonly string[];
   databaseUrl?: string;
+  /** Of another version. */
+  executable?: string;
 }
 
 /** The processes of the service. */
@@ -52,7 +54,7 @@ export function openFleet({ executable, directory, databaseUrl, ttlMs, slots }: 
     const child = startChild({
       command: [
         ...wrapper,
-        executable,
+        options.executable ?? executable,
         `--role=${role}`,
         role === "api" ? `--port=${port}` : `--probe-port=${port}`,
         `--handlers=${HANDLERS}`,
