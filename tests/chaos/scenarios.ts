@@ -4,9 +4,11 @@ import { badRows } from "./scenarios/bad_rows.ts";
 import { blockedLoop } from "./scenarios/blocked_loop.ts";
 import { clockSkew } from "./scenarios/clock_skew.ts";
 import { connectionLimit, idleConnections } from "./scenarios/connection_limit.ts";
+import { counters } from "./scenarios/counters.ts";
 import { diskFull } from "./scenarios/disk_full.ts";
 import { failoverAsync, failoverSync } from "./scenarios/failover.ts";
 import { halfOpen, partition } from "./scenarios/half_open.ts";
+import { hugeAnswers } from "./scenarios/huge_answers.ts";
 import { insideTransactions } from "./scenarios/inside_transactions.ts";
 import { repeatableRead, serializable } from "./scenarios/isolation.ts";
 import { killAll } from "./scenarios/kill_all.ts";
@@ -25,16 +27,23 @@ import { flappingReceiver, hangingReceivers } from "./scenarios/receivers.ts";
 import { postgresDown, postgresFast, postgresImmediate } from "./scenarios/restart_postgres.ts";
 import { rolling } from "./scenarios/rolling.ts";
 import { sameKey } from "./scenarios/same_key.ts";
+import { sameNames } from "./scenarios/same_names.ts";
 import { soak } from "./scenarios/soak.ts";
 import { stopGrace } from "./scenarios/stop_grace.ts";
+import { sweep } from "./scenarios/sweep.ts";
+import { unreadLogs } from "./scenarios/unread_logs.ts";
+import { upgrade } from "./scenarios/upgrade.ts";
 import { zombie } from "./scenarios/zombie.ts";
 
 /** All of them, in the order in which they run. */
 export const SCENARIOS: readonly Scenario[] = [
   killWorkers,
   killAll,
+  sameNames,
+  sweep,
   killApi,
   rolling,
+  upgrade,
   stopGrace,
   zombie,
   blockedLoop,
@@ -57,13 +66,16 @@ export const SCENARIOS: readonly Scenario[] = [
   locks,
   oldTransaction,
   poison,
+  hugeAnswers,
   hangingReceivers,
   flappingReceiver,
+  unreadLogs,
   sameKey,
   cancelRace,
   leaseRace,
   mountain,
   badRows,
+  counters,
   failoverSync,
   failoverAsync,
   mix,
