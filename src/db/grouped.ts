@@ -1,3 +1,9 @@
+import { isUnavailable } from "./deadline.ts";
+
+interface Group<Key, Answer> extends PromiseWithResolvers<Answer> {
+  keys: Set<Key>;
+}
+
 /**
  * Makes questions of a key share statements: those that come while one is in flight go together in the next. Nothing is
  * kept between them, so every answer was read after its question came, and a change counts everywhere at once. It
@@ -6,22 +12,36 @@
 export function grouped<Key, Answer>(
   read: (keys: readonly Key[]) => Promise<Answer>,
 ): (...keys: Key[]) => Promise<Answer> {
-  let inFlight: Promise<unknown> = Promise.resolve();
-  let next: { keys: Set<Key>; answer: Promise<Answer> } | undefined;
+  let waiting: Group<Key, Answer> | undefined;
+  let inFlight = false;
 
-  function nextGroup() {
-    const keys = new Set<Key>();
-    const answer = inFlight.then(() => {
-      next = undefined;
-      return read([...keys]);
-    });
-    inFlight = answer.catch(() => undefined); // told to those who wait for it
-    return { keys, answer };
+  async function flush() {
+    if (inFlight) return;
+    inFlight = true;
+    await undefined; // those who ask in the same moment go together
+    for (let group = next(); group; group = next()) {
+      try {
+        group.resolve(await read([...group.keys]));
+      } catch (error) {
+        group.reject(error);
+        // Who came while the database did not answer has waited as well: one more try would double his time.
+        if (isUnavailable(error)) next()?.reject(error);
+      }
+    }
+    inFlight = false;
+  }
+
+  function next() {
+    const group = waiting;
+    waiting = undefined;
+    return group;
   }
 
   return (...keys) => {
-    next ??= nextGroup();
-    for (const key of keys) next.keys.add(key);
-    return next.answer;
+    waiting ??= { ...Promise.withResolvers<Answer>(), keys: new Set() };
+    for (const key of keys) waiting.keys.add(key);
+    const { promise } = waiting;
+    void flush();
+    return promise;
   };
 }
