@@ -1,5 +1,6 @@
 import type { Database, DatabaseAddress } from "../db/connect.ts";
 import { loop } from "../lifecycle/loop.ts";
+import { keepPace, type Pace } from "../lifecycle/progress.ts";
 import type { Service } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
 import { announceNow } from "../queue/announce.ts";
@@ -36,6 +37,8 @@ const STOP_PATIENCE_MS = 3_000;
 export function heartbeat(parts: HeartbeatParts): Heartbeat {
   const { db, worker, holdings, emit } = parts;
   let thread: Worker | undefined;
+  /** The loop of the thread keeps its pace there, where nobody asks for it. */
+  let beats: Pace | undefined;
   let present = false;
   let draining = false;
   let leaving: Promise<void> | undefined;
@@ -59,6 +62,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
     switch (message.type) {
       case "beaten":
         present = true;
+        beats?.rested(message.nextInMs);
         firstBeat.resolve();
         return heed(message);
       case "failed":
@@ -93,6 +97,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
     await stopped.promise;
     clearTimeout(patience);
     thread.terminate();
+    beats?.end();
     await releaseJobs(db, worker.id);
     // What was released, here or by an ending, should not wait for somebody's next poll.
     await announceNow(db, worker.queues);
@@ -107,6 +112,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
     },
     async start() {
       if (leaving) return;
+      beats = keepPace("beat");
       thread = new Worker(new URL("./heartbeat_thread.ts", import.meta.url).href);
       thread.onmessage = ({ data }: MessageEvent<FromThread>) => hear(data);
       thread.onerror = ({ message }) => fail(new Error(`the heartbeat thread failed: ${message}`));

@@ -18,7 +18,7 @@ interface Held {
 
 /** What the thread says. */
 export type FromThread =
-  | ({ type: "beaten" } & BeatAnswer)
+  | ({ type: "beaten"; nextInMs: number } & BeatAnswer)
   | { type: "failed"; message: string }
   | { type: "stalled"; ms: number }
   | { type: "stopped" };
@@ -58,7 +58,7 @@ function start({ address, prepare, worker, ttlMs }: Extract<ToThread, { type: "s
     const heldLeases = silentMs < beatEveryMs ? holdings.leases : null;
     const { draining, attempts: heldAttempts } = holdings;
     const answer = await beat(db, { worker, ttlMs, draining, heldLeases, heldAttempts });
-    say({ type: "beaten", ...answer });
+    say({ type: "beaten", nextInMs: beatEveryMs, ...answer });
     return beatEveryMs;
   }
 

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
+import { progress } from "../../src/lifecycle/progress.ts";
 import { rescuer } from "../../src/maintenance/rescuer.ts";
 import { maintenance } from "../../src/maintenance/task.ts";
 import { rescueJobs } from "../../src/queue/rescue.ts";
@@ -67,6 +68,16 @@ describe("a worker's presence", () => {
     await worker.stop();
     expect(await workers()).toEqual([]);
     expect(worker.of("worker.stopped")).toEqual([{ worker_id: worker.id }]);
+  });
+
+  test("is told of like that of a loop, beat by beat, until it goes", async () => {
+    const beats = () => progress().filter(({ name }) => name === "beat");
+    const worker = await startWorker(db, [handler(() => 1)], { ttlMs: 900 });
+    expect(beats()).toHaveLength(1);
+    const sinceMs = performance.now();
+    await until("a beat after this", () => beats()[0]!.agoMs < performance.now() - sinceMs - 1);
+    await worker.stop();
+    expect(beats()).toHaveLength(0);
   });
 
   test("is renewed for as long as it lives", async () => {
