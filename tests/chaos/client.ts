@@ -52,10 +52,14 @@ export interface ClientParts {
 /** Twice what the service promises, on a busy machine. */
 const PATIENCE_MS = 15_000;
 const PAUSE_MS = 100;
+/** After a few tries in vain: thousands that ask ten times a second keep the machine from anything else. */
+const LONGEST_PAUSE_MS = 2_000;
 /** So long may an outage last before a client has had enough. */
 const GIVE_UP_MS = 180_000;
 /** How many calls are under way at most. */
 const AT_ONCE = 32;
+/** And how many wait for an outage to end; whoever comes then finds no place to queue and leaves. */
+const MOST_UNDER_WAY = 1_000;
 const USER = "123e4567-e89b-12d3-a456-426614174000";
 const AGENT = "456e7890-e89b-12d3-a456-426614174001";
 
@@ -92,7 +96,8 @@ export function openClient({ urls, receiverUrl, dice }: ClientParts): Client {
         break;
       }
       if (made.status !== undefined && isFinal(made.status)) break;
-      await Bun.sleep(dice.about(PAUSE_MS));
+      const pauseMs = Math.min(LONGEST_PAUSE_MS, PAUSE_MS * 2 ** (submission.tries.length - 1));
+      await Bun.sleep(dice.about(pauseMs));
     }
     return submission;
   }
@@ -147,6 +152,7 @@ export function openClient({ urls, receiverUrl, dice }: ClientParts): Client {
         for (let sent = 0; !stopped; ) {
           // As many as are due by now: a busy machine sends late, but not fewer.
           for (; sent < ((performance.now() - begunMs) / 1_000) * rate && !stopped; sent++) {
+            if (underWay.size >= MOST_UNDER_WAY) continue;
             const one: Promise<unknown> = submit(wish).finally(() => underWay.delete(one));
             underWay.add(one);
           }
