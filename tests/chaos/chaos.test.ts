@@ -6,6 +6,7 @@ import { SCENARIOS } from "./scenarios.ts";
 /** The same victims at every run. How fast things go on is for runs by hand: here others are at work, too. */
 const SEED = 1;
 const DOSE = 0.05;
+const SPEED = "I12";
 const LONGEST_MS = 240_000;
 
 const CHOSEN = [
@@ -37,7 +38,8 @@ describe("the accounts of client, receiver, database and metrics agree after", (
     "%s",
     async (name) => {
       const outcome = await played(name, "product");
-      expect(findingLines(outcome.findings)).toEqual([]);
+      const findings = outcome.findings.filter(({ invariant }) => invariant !== SPEED);
+      expect(findingLines(findings)).toEqual([]);
       expect(outcome).toMatchObject({ lost: 0, endedTwice: 0, explained: outcome.duplicated });
       expect(outcome.jobs).toBeGreaterThan(0);
     },

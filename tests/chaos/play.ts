@@ -1,6 +1,7 @@
 import type { Books } from "./books.ts";
 import { type BuildName, build } from "./builds.ts";
 import { check, type Finding, type Verdict } from "./checker.ts";
+import type { Call } from "./receiver.ts";
 import type { Scenario } from "./scenario.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -37,23 +38,26 @@ export async function play(scenario: Scenario, { seed, dose, build: name }: Play
   const verdict = check(books, {
     endsAs: (label) => expected.get(label) ?? ["completed"],
     mayLose: scenario.world?.mayLose ?? false,
+    harmed: (call, endedMs) => harmedAt(world, call, endedMs) !== undefined,
   });
+  const orphans = orphansOf(world, books);
   const rate = (phase: keyof typeof phases) => rateOf(world, phases[phase]);
   const share = (phase: "during" | "after") => {
     const [now, usual] = [rate(phase), rate("before")];
     return now === undefined || !usual ? undefined : now / usual;
   };
+  const after = share("after");
   return {
     ...verdict,
-    findings: [...verdict.findings, ...findings],
+    findings: [...verdict.findings, ...findings, ...lateOrphans(world, orphans), ...notBack(after)],
     scenario: scenario.name,
     fault: scenario.fault,
     dose: scenario.dose(world),
     seed,
-    recoveryMs: longestRecovery(world, books),
+    recoveryMs: longestRecovery(world, orphans),
     during: share("during"),
-    after: share("after"),
-    notes: [...notes, ...worthSaying(books)],
+    after,
+    notes: [...notes, ...worthSaying(books, verdict)],
     seconds: Math.round((performance.now() - begunMs) / 1_000),
   };
 }
@@ -66,25 +70,76 @@ function rateOf(world: World, phase: { fromMs: number; toMs: number } | undefine
   return world.receiver.done(phase.fromMs, phase.toMs) / (phase.toMs - phase.fromMs);
 }
 
+/** Of the throughput before the fault, at the least, and ten seconds after its end at the latest. */
+const LEAST_AFTER = 0.95;
+
+function notBack(after: number | undefined): Finding[] {
+  if (after === undefined || after >= LEAST_AFTER) return [];
+  return [
+    { invariant: "I12", what: `after the fault, ${(after * 100).toFixed(1)} % of what was done before it` },
+  ];
+}
+
+/** An attempt that was lost with its worker. */
+interface Orphan {
+  label: string;
+  attempt: number;
+  /** When the worker was killed or stopped, when that was found out, and when the job was called again. */
+  harmedMs: number;
+  freedMs: number;
+  againMs: number | undefined;
+}
+
+function orphansOf(world: World, { jobs, calls }: Books): Orphan[] {
+  const byJob = Map.groupBy(calls, (call) => call.jobId);
+  return jobs.flatMap(({ id, label, attempts }) =>
+    attempts.flatMap(({ attempt, outcome, finishedMs }) => {
+      const made = byJob.get(id) ?? [];
+      const first = made.find((call) => call.attempt === attempt);
+      if (outcome !== "lost" || !first) return [];
+      const harmedMs = harmedAt(world, first, finishedMs);
+      const againMs = made.find((call) => call.attempt > attempt)?.atMs;
+      return harmedMs === undefined ? [] : [{ label, attempt, harmedMs, freedMs: finishedMs, againMs }];
+    }),
+  );
+}
+
+/** When we took a call's worker away from it, before its attempt ended. */
+function harmedAt({ fleet }: World, call: Call, endedMs: number): number | undefined {
+  return fleet
+    .byPid(call.worker)
+    ?.signals.findLast(({ name, atMs }) => HARM.has(name) && atMs >= call.atMs && atMs <= endedMs)?.atMs;
+}
+
+/** As the rescuer has it. */
+const SWEEPS_PER_TTL = 3;
+const SLACK_MS = 2_000;
+
+/**
+ * What is free again may have to wait for a slot like everything else: the promise is about when it is free. Without a
+ * database nobody can free anything.
+ */
+function lateOrphans({ ttlMs, observed }: World, orphans: readonly Orphan[]): Finding[] {
+  const mostMs = ttlMs + ttlMs / SWEEPS_PER_TTL + SLACK_MS;
+  return orphans
+    .map(({ harmedMs, freedMs, ...orphan }) => {
+      const healedMs = observed.healedMs.filter((atMs) => atMs < freedMs);
+      return { ...orphan, waitedMs: freedMs - Math.max(harmedMs, ...healedMs) };
+    })
+    .filter(({ waitedMs }) => waitedMs > mostMs)
+    .map(({ label, attempt, waitedMs }) => ({
+      invariant: "I11",
+      what: `${label}: attempt ${attempt} was free ${Math.round(waitedMs)} ms after its worker was gone, not ${mostMs}`,
+    }));
+}
+
 /**
  * For each attempt that was lost with its worker: from the moment when that was killed or stopped to the next call.
  * For everything else: from the moment when all was mended to the first success.
  */
-function longestRecovery({ fleet, receiver, observed }: World, { jobs, calls }: Books): number | undefined {
-  const byJob = Map.groupBy(calls, (call) => call.jobId);
-  const waits = jobs.flatMap(({ id, attempts }) =>
-    attempts.flatMap(({ attempt, outcome }) => {
-      const made = byJob.get(id) ?? [];
-      const first = made.find((call) => call.attempt === attempt);
-      const again = made.find((call) => call.attempt > attempt);
-      if (outcome !== "lost" || !first || !again) return [];
-      const harmedMs = fleet
-        .byPid(first.worker)
-        ?.signals.findLast(
-          ({ name, atMs }) => HARM.has(name) && atMs >= first.atMs && atMs <= again.atMs,
-        )?.atMs;
-      return harmedMs === undefined ? [] : [again.atMs - harmedMs];
-    }),
+function longestRecovery({ receiver, observed }: World, orphans: readonly Orphan[]): number | undefined {
+  const waits = orphans.flatMap(({ harmedMs, againMs }) =>
+    againMs === undefined ? [] : [againMs - harmedMs],
   );
   for (const healedMs of observed.healedMs) {
     const first = receiver.calls.find((call) => call.status === 200 && call.answeredMs! >= healedMs);
@@ -96,11 +151,12 @@ function longestRecovery({ fleet, receiver, observed }: World, { jobs, calls }: 
 /** Answers slower than this are worth a word. */
 const SLOW_MS = 1_000;
 
-function worthSaying({ metrics, submissions }: Books): string[] {
+function worthSaying({ metrics, submissions }: Books, { buried }: Verdict): string[] {
   const slowestMs = Math.max(0, ...submissions.flatMap(({ tries }) => tries.map(({ ms }) => ms)));
   return [
     ...(slowestMs > SLOW_MS ? [`slowest answer ${(slowestMs / 1_000).toFixed(1)} s`] : []),
     ...(metrics.lostEndings > 0 ? [`${metrics.lostEndings} late endings refused`] : []),
+    ...(buried > 0 ? [`${buried} jobs buried after three kills of their workers`] : []),
   ];
 }
 

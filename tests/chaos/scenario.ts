@@ -32,15 +32,18 @@ export interface WorldOptions {
   mayLose?: boolean;
 }
 
+/** In less, the breath of a busy machine is a twentieth. */
+const LEAST_MEASURED_S = 5;
+
 /**
  * The usual course: a load all the while, a quiet phase to compare with, the fault, time to recover, and a second quiet
  * phase. A whole dose measures for ten seconds, and recovers in as many.
  */
 export async function underLoad(world: World, fault: () => Promise<void>): Promise<void> {
   const load = world.client.steady(world.rate);
-  await world.phase("before", () => world.wait(world.seconds(10)));
+  await world.phase("before", () => world.wait(world.seconds(10, LEAST_MEASURED_S)));
   await world.phase("during", fault);
   await world.wait(world.seconds(10));
-  await world.phase("after", () => world.wait(world.seconds(10)));
+  await world.phase("after", () => world.wait(world.seconds(10, LEAST_MEASURED_S)));
   await load.stop();
 }

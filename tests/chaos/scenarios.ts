@@ -2,6 +2,7 @@ import type { Scenario } from "./scenario.ts";
 import { backendKills } from "./scenarios/backend_kills.ts";
 import { badRows } from "./scenarios/bad_rows.ts";
 import { blockedLoop } from "./scenarios/blocked_loop.ts";
+import { BOARD } from "./scenarios/board.ts";
 import { clockSkew } from "./scenarios/clock_skew.ts";
 import { connectionLimit, idleConnections } from "./scenarios/connection_limit.ts";
 import { counters } from "./scenarios/counters.ts";
@@ -78,6 +79,7 @@ export const SCENARIOS: readonly Scenario[] = [
   counters,
   failoverSync,
   failoverAsync,
+  ...BOARD,
   mix,
   soak,
 ];

@@ -49,6 +49,8 @@ export interface World extends AsyncDisposable {
   note(text: string): void;
   /** Jobs with these labels end otherwise than completed. */
   endsAs(label: string, states: readonly string[]): void;
+  /** Blocks that wait, and leases that run. */
+  left(): Promise<Books["left"]>;
   /** Waits until nothing waits or runs any more. */
   settle(patienceMs?: number): Promise<void>;
   books(): Promise<Books>;
@@ -161,6 +163,7 @@ export async function openWorld({ executable, seed, dose, options }: WorldParts)
     find: (invariant, what) => void observed.findings.push({ invariant, what }),
     note: (text) => void observed.notes.push(text),
     endsAs: (label, states) => void observed.expected.set(label, states),
+    left: () => readLeft(database),
     async settle(patienceMs = SETTLE_PATIENCE_MS) {
       const until = Date.now() + patienceMs;
       // Whoever waits too long is told by the checker, which sees what is left.

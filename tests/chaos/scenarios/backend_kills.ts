@@ -13,11 +13,7 @@ export const backendKills: Scenario = {
     let before = 0;
     await underLoad(world, async () => {
       before = await connections(world);
-      for (let kill = 0; kill < kills(world); kill++) {
-        await world.postgres.terminate({ most: 1 });
-        await world.wait(PAUSE_MS);
-      }
-      world.healed();
+      await killBackends(world);
     });
     await world.settle();
     const after = await connections(world);
@@ -26,6 +22,15 @@ export const backendKills: Scenario = {
     if (after > Math.max(before, most)) world.find("I17", `${before} connections before, ${after} after`);
   },
 };
+
+/** One after the other, all the while. */
+export async function killBackends(world: World): Promise<void> {
+  for (let kill = 0; kill < kills(world); kill++) {
+    await world.postgres.terminate({ most: 1 });
+    await world.wait(PAUSE_MS);
+  }
+  world.healed();
+}
 
 /** Of one process: its pool, one that listens, one that beats. */
 const MOST_CONNECTIONS = 8;

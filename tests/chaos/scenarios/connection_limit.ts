@@ -47,19 +47,23 @@ async function connectionTo(world: World): Promise<Sql | undefined> {
 }
 
 const IDLE = 300;
+/** A server that gives so many, and enough for the service. */
+export const ROOM_FOR_IDLE = [`max_connections = ${IDLE + 100}`];
 
 /** As the public score board does it: many connections that do nothing. */
 export const idleConnections: Scenario = {
   name: "idle-connections",
   fault: `${IDLE} idle connections held by others`,
   dose: (world) => `${heldMs(world) / 1_000} s`,
-  world: { postgres: [`max_connections = ${IDLE + 100}`] },
+  world: { postgres: ROOM_FOR_IDLE },
   async run(world) {
-    await underLoad(world, async () => {
-      const held = await Promise.all(Array.from({ length: IDLE }, () => connectionTo(world)));
-      await world.wait(heldMs(world));
-      await Promise.all(held.map((sql) => sql?.end({ timeout: 1 })));
-      world.healed();
-    });
+    await underLoad(world, () => holdIdle(world));
   },
 };
+
+export async function holdIdle(world: World): Promise<void> {
+  const held = await Promise.all(Array.from({ length: IDLE }, () => connectionTo(world)));
+  await world.wait(heldMs(world));
+  await Promise.all(held.map((sql) => sql?.end({ timeout: 1 })));
+  world.healed();
+}

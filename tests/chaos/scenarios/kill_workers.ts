@@ -12,15 +12,18 @@ export const killWorkers: Scenario = {
   dose: (world) => `${kills(world)} kills`,
   async run(world) {
     world.receiver.behave(() => ({ delayMs: BUSY_MS }));
-    await underLoad(world, async () => {
-      for (let kill = 0; kill < kills(world); kill++) {
-        const victim = world.dice.pick(world.fleet.living("worker"));
-        victim.signal("SIGKILL");
-        await victim.exited;
-        await world.wait(world.dice.about(1_000));
-        await world.fleet.startWorker();
-        await world.wait(world.dice.about(1_000));
-      }
-    });
+    await underLoad(world, () => killOneByOne(world, kills(world)));
   },
 };
+
+/** Kills a worker and starts another in its place, so many times. */
+export async function killOneByOne(world: World, times: number): Promise<void> {
+  for (let kill = 0; kill < times; kill++) {
+    const victim = world.dice.pick(world.fleet.living("worker"));
+    victim.signal("SIGKILL");
+    await victim.exited;
+    await world.wait(world.dice.about(1_000));
+    await world.fleet.startWorker();
+    await world.wait(world.dice.about(1_000));
+  }
+}

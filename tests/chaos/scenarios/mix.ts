@@ -35,11 +35,13 @@ const FAULTS: Record<string, Fault> = {
   async "Postgres restarts"(world) {
     await world.postgres.stop(world.dice.pick(["fast", "immediate"]));
     await world.postgres.start();
+    world.healed();
   },
   async "Postgres stands still"(world) {
     world.postgres.freeze(true);
     await world.wait(world.dice.about(1_500));
     world.postgres.freeze(false);
+    world.healed();
   },
   async "connections are killed"(world) {
     await world.postgres.terminate({ most: 1 + world.dice.below(10) });
@@ -52,6 +54,7 @@ const FAULTS: Record<string, Fault> = {
     world.link.cut();
     await world.wait(world.dice.about(1_000));
     world.link.restore();
+    world.healed();
   },
   async "the network resets"(world) {
     world.link.reset();

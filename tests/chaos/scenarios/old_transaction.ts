@@ -9,14 +9,17 @@ export const oldTransaction: Scenario = {
   fault: "a transaction held open under load",
   dose: (world) => `${heldMs(world) / 1_000} s`,
   async run(world) {
-    await underLoad(world, async () => {
-      const session = world.postgres.session();
-      await session.begin("isolation level repeatable read", async (sql) => {
-        await sql`select count(*) from jobsvc.jobs`;
-        await world.wait(heldMs(world));
-      });
-      await session.end();
-      world.healed();
-    });
+    await underLoad(world, () => holdTransaction(world, heldMs(world)));
   },
 };
+
+/** Whatever is deleted meanwhile stays in the way of everybody. */
+export async function holdTransaction(world: World, ms: number): Promise<void> {
+  const session = world.postgres.session();
+  await session.begin("isolation level repeatable read", async (sql) => {
+    await sql`select count(*) from jobsvc.jobs`;
+    await world.wait(ms);
+  });
+  await session.end();
+  world.healed();
+}

@@ -26,6 +26,17 @@ async function statusOf(url: string): Promise<number> {
   return status;
 }
 
+/** Once, and until every process says that it can work again. */
+export async function restartPostgres(world: World, how: "fast" | "immediate", downMs = 0): Promise<void> {
+  await world.postgres.stop(how);
+  const stopped = Date.now();
+  if (downMs > UNREADY_MS) await readiness(world, 503, UNREADY_MS);
+  await world.wait(downMs - (Date.now() - stopped));
+  await world.postgres.start();
+  world.healed();
+  await readiness(world, 200, READY_MS);
+}
+
 /** Postgres stops in one of its ways and is back after `downS` seconds. */
 function restart(name: string, how: "fast" | "immediate", downS: number): Scenario {
   const down = (world: World) => world.seconds(downS, Math.min(downS, 3));
@@ -36,13 +47,7 @@ function restart(name: string, how: "fast" | "immediate", downS: number): Scenar
     async run(world) {
       await underLoad(world, async () => {
         for (let round = 0; round < rounds(world); round++) {
-          await world.postgres.stop(how);
-          const stopped = Date.now();
-          if (down(world) > UNREADY_MS) await readiness(world, 503, UNREADY_MS);
-          await world.wait(down(world) - (Date.now() - stopped));
-          await world.postgres.start();
-          world.healed();
-          await readiness(world, 200, READY_MS);
+          await restartPostgres(world, how, down(world));
           await world.wait(world.seconds(20, 2));
         }
       });
