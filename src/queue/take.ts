@@ -168,10 +168,13 @@ export async function takeLeasing<More>(
     )
     select job.id, job.user_id as "userId", job.resource_id as "resourceId", job.payload::text as payload,
       job.max_attempts as "maxAttempts", job.timeout_ms as "timeoutMs", job.metadata ->> 'traceparent' as traceparent,
-      leased.lease, taken.block ${parts.answer}
+      -- Told where it is another than that of the job before, which is rare.
+      nullif(leased.lease, lag(leased.lease) over in_order) as lease,
+      nullif(taken.block, lag(taken.block) over in_order) as block ${parts.answer}
     from taken
     join leased ${parts.join}
     cross join lateral (select * from jobsvc.jobs where jobs.id = taken.job_id limit 1) job
+    window in_order as (order by taken.place)
     order by taken.place`;
   });
   return readTaken(rows, more);

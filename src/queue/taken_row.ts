@@ -4,12 +4,13 @@ import type { Taken } from "./take.ts";
 type OfJob = "id" | "userId" | "resourceId" | "payload" | "maxAttempts" | "timeoutMs" | "traceparent";
 
 /**
- * A job as a take answers it. What it shares with all of its lease and with all of its block comes as one text each, which
- * is parsed once: for each column of each row the driver makes a text, and that was most of what a take cost here.
+ * A job as a take answers it. What it shares with all of its lease and with all of its block comes as one text each, and
+ * only with the first of those that share it (null: the same as in the row before). For each column of each row the
+ * driver makes a text, and that was most of what a take cost here.
  */
 export interface TakenRow extends Pick<TakenJob, OfJob> {
-  lease: string;
-  block: string;
+  lease: string | null;
+  block: string | null;
 }
 
 type Lease = Omit<TakenJob, OfJob | "waitedMs">;
@@ -20,16 +21,14 @@ export function readTaken<More>(
   rows: readonly (TakenRow & More)[],
   more?: (row: More) => More,
 ): Taken<TakenJob & More> {
-  const leaseOf = parsedOnce<Lease>();
-  const blockOf = parsedOnce<Block>();
-  const last = rows.at(-1);
-  return {
-    jobs: rows.map((row) => {
-      const job = jobOf(row, leaseOf(row.lease), blockOf(row.block));
-      return Object.assign(job, more?.(row)) as TakenJob & More;
-    }),
-    blockSize: last === undefined ? 1 : blockOf(last.block).size,
-  };
+  let lease: Lease;
+  let block: Block | undefined;
+  const jobs = rows.map((row) => {
+    if (row.lease !== null) lease = JSON.parse(row.lease);
+    if (row.block !== null) block = JSON.parse(row.block);
+    return Object.assign(jobOf(row, lease, block!), more?.(row)) as TakenJob & More;
+  });
+  return { jobs, blockSize: block?.size ?? 1 };
 }
 
 function jobOf(row: TakenRow, lease: Lease, block: Block): TakenJob {
@@ -49,14 +48,5 @@ function jobOf(row: TakenRow, lease: Lease, block: Block): TakenJob {
     failures: lease.failures,
     losses: lease.losses,
     waitedMs: block.waitedMs,
-  };
-}
-
-function parsedOnce<Value>(): (text: string) => Value {
-  const known = new Map<string, Value>();
-  return (text) => {
-    const value = known.get(text) ?? (JSON.parse(text) as Value);
-    known.set(text, value);
-    return value;
   };
 }
