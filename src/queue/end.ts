@@ -36,6 +36,8 @@ export async function endAttempts(
     .toSorted(byKey)
     // Named twice in one call, an attempt would wait twice for its successor: the first ending counts.
     .filter((ending, place, all) => place === 0 || byKey(ending, all[place - 1]!) !== 0);
+  // Most often all jobs stand in one lane: then none need be looked up to tell it.
+  const oneLane = sorted.every(({ queue, kind }) => queue === sorted[0]!.queue && kind === sorted[0]!.kind);
   const [answer] = await insertNewKeys(
     db,
     (sql, onConflict) => sql<Answer[]>`
@@ -84,7 +86,7 @@ export async function endAttempts(
       cross join lateral (select from jobsvc.jobs where jobs.id = ending.job_id limit 1) job
       order by job_id, attempt
       ${onConflict}
-      returning job_id, attempt, retry_at
+      returning job_id, attempt, outcome, retry_at
     ),
     again as (
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, failures, losses, job_ids)
@@ -96,11 +98,11 @@ export async function endAttempts(
     ),
     tallied as (
       insert into jobsvc.tallies (queue, kind, outcome, jobs)
-      select queue, kind, outcome, count(*)
+      select lane.queue, lane.kind, ended.outcome, count(*)
       from ended
-      join ending using (job_id, attempt)
+      ${oneLane ? sql`cross join (select queue, kind from ending limit 1) lane` : sql`join ending lane using (job_id, attempt)`}
       where ended.retry_at is null
-      group by queue, kind, outcome
+      group by lane.queue, lane.kind, ended.outcome
     ),
     given_back as (
       -- A lease that rescue holds right now is about to be deleted there; waiting for it could deadlock. One that was
