@@ -42,6 +42,22 @@ describe("take", () => {
     });
   });
 
+  test("tells each job its own lease, also where kinds alternate and the row of the first job is gone", async () => {
+    const worker = await registered(db);
+    const kinds = ["ai_agent", "client_agent", "ai_agent", "client_agent", "ai_agent"];
+    const jobs = kinds.map((kind) => newJob({ kind }));
+    for (const job of jobs) await insertJobs(db, [job]);
+    await db.sql`delete from jobsvc.jobs where id = ${jobs[0]!.id}`;
+    const lanes = await readLanes(db, "default", ["ai_agent", "client_agent"]);
+    const taken = await take(db, worker, 10, { lanes });
+    expect(ids(taken)).toEqual(ids(jobs.slice(1)));
+    for (const { id, kind, leaseId } of taken) {
+      const [lease] =
+        await db.sql`select kind from jobsvc.leases where id = ${leaseId} and ${id} = any (job_ids)`;
+      expect(lease).toEqual({ kind });
+    }
+  });
+
   test("never answers more than the limit, and leaves the rest of a cut block for the next", async () => {
     const worker = await registered(db);
     const jobs = await insertJobs(
