@@ -22,6 +22,23 @@ beforeEach(() => clear(db));
 const keys = (jobs: readonly TakenJob[]) => jobs.map(({ id, attempt }) => ({ jobId: id, attempt }));
 
 describe("end", () => {
+  test("counts each job under its own queue, kind and outcome, whether they are all alike or not", async () => {
+    await db.sql`truncate jobsvc.tallies`;
+    const worker = await registered(db, { kinds: ["ai_agent", "client_agent"] });
+    await insertNew(db, 3);
+    await insertNew(db, 2, { kind: "client_agent" });
+    await end(db, worker, await take(db, worker, 5));
+    await insertNew(db, 4);
+    await end(db, worker, await take(db, worker, 4), { outcome: "failed" });
+    const counted = await db.sql`
+      select queue, kind, outcome, jobs::int as jobs from jobsvc.tallies order by kind, outcome`;
+    expect([...counted]).toEqual([
+      { queue: "default", kind: "ai_agent", outcome: "completed", jobs: 3 },
+      { queue: "default", kind: "ai_agent", outcome: "failed", jobs: 4 },
+      { queue: "default", kind: "client_agent", outcome: "completed", jobs: 2 },
+    ]);
+  });
+
   test("ends attempts, answers them, and takes back the leases that are done", async () => {
     const { worker, jobs } = await working(db, 3);
     const answered = await endAttempts(db, {
