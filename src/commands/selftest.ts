@@ -1,10 +1,11 @@
-import { EXIT_CONFIGURATION, EXIT_USAGE } from "../config/exit_codes.ts";
+import { EXIT_USAGE } from "../config/exit_codes.ts";
 import { CommandError } from "../config/parse.ts";
 import type { Settings } from "../config/settings.ts";
-import { connect, type Database, openSingle, type Sql } from "../db/connect.ts";
+import { connect, type Database } from "../db/connect.ts";
 import { migrate } from "../db/migrate.ts";
 import { insertJobs } from "../queue/insert.ts";
 import type { Printer } from "./printer.ts";
+import { openScratch } from "./selftest_scratch.ts";
 import { judge, settled, type Verdict } from "./selftest_verdict.ts";
 import { type ThrowAwayWorker, throwAwayWorkers } from "./selftest_workers.ts";
 
@@ -33,38 +34,19 @@ export interface SelftestParts {
 
 /**
  * `jobsvc selftest`: shows on this machine and this database server that nothing is lost and nothing ends twice. Works in a
- * scratch database with workers of its own, kills one, drops the connections of all, stops one, and looks at what is
- * left. Nothing else on the server is touched. Throws when a promise was broken.
+ * scratch database or schema with workers of its own, kills one, drops the connections of all, stops one, and looks at
+ * what is left. Nothing else on the server is touched. Throws when a promise was broken.
  */
 export async function selftest({ settings, printer, program }: SelftestParts): Promise<void> {
   if (!settings.databaseUrl)
     throw new CommandError(["selftest: needs a database server, --database-url or DATABASE_URL"], EXIT_USAGE);
-  const name = `jobsvc_selftest_${crypto.randomUUID().slice(0, 8)}`;
-  const server = openSingle(settings.databaseUrl, "jobsvc selftest");
+  const scratch = await openScratch(settings.databaseUrl);
   try {
-    await createScratch(server, name);
-    printer.data(`jobsvc selftest in the scratch database ${name}`);
-    // A socket is named in the query, which the parser of URLs does not expect.
-    const url = new URL(settings.databaseUrl.replace("@/", "@localhost/"));
-    url.pathname = `/${name}`;
-    try {
-      report(await harm(url.href, program, printer), printer);
-    } finally {
-      await server.unsafe(`drop database if exists "${name}" with (force)`);
-    }
+    printer.data(`jobsvc selftest in ${scratch.where}`);
+    report(await harm(scratch.url, program, printer), printer);
   } finally {
-    await server.end({ timeout: 5 });
+    await scratch.drop();
   }
-}
-
-async function createScratch(server: Sql, name: string) {
-  await server.unsafe(`create database "${name}"`).catch((error) => {
-    if (error.code !== "42501") throw error;
-    throw new CommandError(
-      ["selftest: the role may not create a database: alter role … createdb"],
-      EXIT_CONFIGURATION,
-    );
-  });
 }
 
 /** Works through the jobs while the workers have a hard time. */
@@ -121,11 +103,13 @@ async function begun(db: Database) {
   });
 }
 
+/** Those of the workers: a database that is not ours alone may have other guests. */
 async function dropConnections(db: Database): Promise<number> {
   const dropped = await db.run(
     (sql) => sql`
     select pg_terminate_backend(pid) from pg_stat_activity
-    where datname = current_database() and application_name not like 'jobsvc selftest%'`,
+    where datname = current_database() and usename = current_user
+      and application_name like 'jobsvc %' and application_name not like 'jobsvc selftest%'`,
   );
   return dropped.length;
 }
