@@ -3,14 +3,30 @@ export class DeadlineError extends Error {
   override name = "DeadlineError";
 }
 
-/** Rejects after `ms` whatever the promise does, and calls `onMissed`. What arrives later is ignored. */
+/** A timer that rings so much too late was held up by something that kept the thread busy. */
+const LATE_MS = 100;
+/** Long enough to read what has come meanwhile. */
+const READING_MS = 500;
+
+/**
+ * Rejects after `ms` whatever the promise does, and calls `onMissed`. What arrives later is ignored.
+ *
+ * A handler that blocks the thread holds up both the timer and the answer, which may have been there for long: then
+ * the answer gets a moment more. Else a busy worker would take one living connection after another for dead, and write
+ * no ending for as long as its handlers go on.
+ */
 export async function within<T>(ms: number, promise: PromiseLike<T>, onMissed: () => void): Promise<T> {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      onMissed();
-      reject(new DeadlineError(`no answer from the database within ${Math.round(ms)} ms`));
-    }, ms);
+    function wait(waitMs: number) {
+      const dueMs = performance.now() + waitMs;
+      timer = setTimeout(() => {
+        if (performance.now() - dueMs > LATE_MS) return wait(READING_MS);
+        onMissed();
+        reject(new DeadlineError(`no answer from the database within ${Math.round(ms)} ms`));
+      }, waitMs);
+    }
+    wait(ms);
   });
   try {
     return await Promise.race([promise, deadline]);

@@ -26,6 +26,8 @@ export interface Heartbeat extends Service {
 
 /** How often the thread hears what is held here: three times between two beats, and so often that it never takes us for stuck. */
 const tellEveryMs = (ttlMs: number) => Math.min(ttlMs / 9, 1_000);
+/** The thread is told so many times later than it should be when something keeps this one from it. */
+const BUSY = 2;
 /** A thread that does not say goodbye is not waited for: its end is the end of the process. */
 const STOP_PATIENCE_MS = 3_000;
 
@@ -41,6 +43,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
   let beats: Pace | undefined;
   let present = false;
   let draining = false;
+  let toldMs = performance.now();
   let leaving: Promise<void> | undefined;
   const firstBeat = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
@@ -50,8 +53,13 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
   );
 
   async function tell(): Promise<number> {
-    say({ type: "holdings", leases: holdings.leases(), attempts: holdings.attempts(), draining });
-    return tellEveryMs(parts.ttlMs);
+    const everyMs = tellEveryMs(parts.ttlMs);
+    const silentMs = performance.now() - toldMs;
+    toldMs += silentMs;
+    // After a handler that kept this thread busy, answers may lie there unread, with leases that nobody here knows yet.
+    const leases = silentMs > everyMs * BUSY ? null : holdings.leases();
+    say({ type: "holdings", leases, attempts: holdings.attempts(), draining });
+    return everyMs;
   }
 
   function say(message: ToThread) {

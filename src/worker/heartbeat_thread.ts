@@ -11,7 +11,8 @@ export type ToThread =
   | { type: "stop" };
 
 interface Held {
-  leases: string[];
+  /** Null while the main thread cannot tell. */
+  leases: string[] | null;
   attempts: AttemptKey[];
   draining: boolean;
 }

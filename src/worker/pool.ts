@@ -10,6 +10,7 @@ import { wantedAhead } from "./ahead.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
 import { releasedEnding } from "./run.ts";
+import { slices } from "./slices.ts";
 import { type Held, runInSlot, type SlotParts } from "./slot.ts";
 
 export interface QueueSlots {
@@ -67,6 +68,7 @@ export function pool(parts: PoolParts): Pool {
   /** Slots that are kept for jobs which are being inserted, and who waits until there are none of these. */
   let offered = 0;
   let onNoneOffered = () => {};
+  const inSlice = slices(fillSlots);
 
   const taking: Loop = loop(`take ${name}`, step, (error) => {
     parts.emit("step.failed", { step: `take ${name}`, error });
@@ -137,9 +139,8 @@ export function pool(parts: PoolParts): Pool {
   }
 
   function fillSlots() {
-    while (!stopping && running.size < queue.slots) {
-      const held = ahead.shift();
-      if (!held) return;
+    while (!stopping && running.size < queue.slots && ahead.length > 0 && inSlice()) {
+      const held = ahead.shift()!;
       const run = runInSlot(parts, held).then((ending) => {
         if (ending) averageRunMs = averaged(averageRunMs, ending.ranMs);
         handIn(held.job, ending);

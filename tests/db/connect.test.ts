@@ -23,6 +23,11 @@ function pool(changes: Partial<ConnectOptions> = {}) {
 
 const one = (db: Database, deadlineMs?: number) => db.run((sql) => sql`select 1 as n`, deadlineMs);
 
+const backend = async (db: Database) => {
+  const [row] = await db.run((sql) => sql<{ pid: number }[]>`select pg_backend_pid() as pid`);
+  return row!.pid;
+};
+
 /** What a statement met that should not have answered. */
 const failure = (promise: Promise<unknown>) =>
   promise.then(
@@ -144,6 +149,15 @@ describe("a deadline", () => {
       expect(performance.now() - begun).toBeWithin(295, 1_000);
       expect(await one(own, 3_000)).toMatchObject([{ n: 1 }]);
     }
+  });
+
+  test("does not pass while this thread was too busy to read the answer", async () => {
+    const db = pool({ connections: 1 });
+    const before = await backend(db);
+    const answer = db.run((sql) => sql`select pg_sleep(0.1), pg_backend_pid() as pid`, 300);
+    await new Promise(setImmediate); // it is on its way
+    for (const begunMs = performance.now(); performance.now() - begunMs < 600; );
+    expect(await answer).toMatchObject([{ pid: before }]);
   });
 
   test("that one caller misses is the cure for the others who wait on the same silence", async () => {

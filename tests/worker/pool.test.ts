@@ -83,6 +83,18 @@ describe("a pool", () => {
     expect(await leases(db)).toEqual([]);
   });
 
+  test("lets endings be written between handlers that keep the thread busy", async () => {
+    const statements: number[] = [];
+    const busy = handler(() => {
+      statements.push(worker.statements());
+      for (const begunMs = performance.now(); performance.now() - begunMs < 100; );
+    });
+    await insertNew(db, 20);
+    const worker = await startWorker(db, [busy], { queues: [{ name: "default", slots: 20 }] });
+    await completed(20);
+    expect(statements.at(-1)).toBeGreaterThan(statements[0]! + 5);
+  });
+
   test("takes tiny jobs ahead: a take for many, not one for each", async () => {
     await insertNew(db, 1_000);
     const queues = [{ name: "default", slots: 10 }];
