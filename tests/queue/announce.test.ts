@@ -18,6 +18,19 @@ const fail = (error: unknown) => {
   throw error;
 };
 
+/** The same database, and what was sent through it. */
+function watching() {
+  const sent: unknown[] = [];
+  const watched: Database = {
+    ...db,
+    run(statement, deadlineMs) {
+      sent.push(statement);
+      return db.run(statement, deadlineMs);
+    },
+  };
+  return { watched, sent };
+}
+
 describe("announce", () => {
   test("tells the others which queue has work", async () => {
     const { tell } = announcer(db, fail);
@@ -28,14 +41,7 @@ describe("announce", () => {
   });
 
   test("tells the first at once, and those of the next moment once for each queue, in one statement", async () => {
-    const sent: unknown[] = [];
-    const watched: Database = {
-      ...db,
-      run(statement, deadlineMs) {
-        sent.push(statement);
-        return db.run(statement, deadlineMs);
-      },
-    };
+    const { watched, sent } = watching();
     heard.length = 0;
     const { tell } = announcer(watched, fail);
     tell(["first"]);
@@ -50,14 +56,7 @@ describe("announce", () => {
   });
 
   test("leaves it to one statement to tell by itself, and waits after it as after one of its own", async () => {
-    const sent: unknown[] = [];
-    const watched: Database = {
-      ...db,
-      run(statement, deadlineMs) {
-        sent.push(statement);
-        return db.run(statement, deadlineMs);
-      },
-    };
+    const { watched, sent } = watching();
     heard.length = 0;
     const { tell, leave } = announcer(watched, fail);
     expect(leave()).toBe(true);
