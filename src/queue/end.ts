@@ -56,20 +56,24 @@ export async function endAttempts(
           ${oneIfAlike(sorted.map((ending) => ending.priority))}::int2[] as priority,
           ${oneIfAlike(sorted.map((ending) => ending.outcome))}::text[] as outcome,
           ${oneIfAlike(sorted.map((ending) => ending.failures))}::int2[] as failures,
-          ${oneIfAlike(sorted.map((ending) => ending.losses))}::int2[] as losses
+          ${oneIfAlike(sorted.map((ending) => ending.losses))}::int2[] as losses,
+          ${sorted.map((ending) => ending.jobId)}::uuid[] as job_id,
+          ${sorted.map((ending) => toMicroseconds(ending.ranMs))}::float8[] as ran_ms,
+          ${sorted.map((ending) => toMicroseconds(nowMs - ending.endedAtMs))}::float8[] as age_ms,
+          ${noneIfNull(sorted.map((ending) => ending.retryAfterMs))}::float8[] as retry_after_ms,
+          ${noneIfNull(sorted.map((ending) => ending.error && JSON.stringify(ending.error)))}::text[] as error,
+          ${noneIfNull(sorted.map((ending) => ending.result))}::text[] as result,
+          ${noneIfNull(sorted.map((ending) => ending.usage && JSON.stringify(ending.usage)))}::text[] as usage
+        -- Keeps the planner from looking at the lists: for short ones it would make a plan anew each time, at the price of
+        -- all the rest of the statement.
+        offset 0
       ) sent
       cross join lateral unnest(
-        sent.attempt, sent.queue, sent.kind, sent.priority, sent.outcome, sent.failures, sent.losses,
-        ${sorted.map((ending) => ending.jobId)}::uuid[],
-        ${sorted.map((ending) => toMicroseconds(ending.ranMs))}::float8[],
-        ${sorted.map((ending) => toMicroseconds(nowMs - ending.endedAtMs))}::float8[],
-        ${noneIfNull(sorted.map((ending) => ending.retryAfterMs))}::float8[],
-        ${noneIfNull(sorted.map((ending) => ending.error && JSON.stringify(ending.error)))}::text[],
-        ${noneIfNull(sorted.map((ending) => ending.result))}::text[],
-        ${noneIfNull(sorted.map((ending) => ending.usage && JSON.stringify(ending.usage)))}::text[]
+        sent.attempt, sent.queue, sent.kind, sent.priority, sent.outcome, sent.failures, sent.losses, sent.job_id,
+        sent.ran_ms, sent.age_ms, sent.retry_after_ms, sent.error, sent.result, sent.usage
       ) as row (
-        attempt, queue, kind, priority, outcome, failures, losses,
-        job_id, ran_ms, age_ms, retry_after_ms, error, result, usage
+        attempt, queue, kind, priority, outcome, failures, losses, job_id,
+        ran_ms, age_ms, retry_after_ms, error, result, usage
       )
     ),
     ended as (
