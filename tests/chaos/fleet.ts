@@ -40,12 +40,15 @@ export interface FleetParts {
   databaseUrl: () => string;
   ttlMs: number;
   slots: number;
+  /** Of every member. */
+  args: readonly string[];
 }
 
 const HANDLERS = join(import.meta.dir, "handlers");
 const START_PATIENCE_MS = 60_000;
 
-export function openFleet({ executable, directory, databaseUrl, ttlMs, slots }: FleetParts): Fleet {
+export function openFleet(parts: FleetParts): Fleet {
+  const { executable, directory, databaseUrl, ttlMs, slots } = parts;
   const members: Member[] = [];
 
   async function start(role: Member["role"], options: MemberOptions): Promise<Member> {
@@ -61,6 +64,7 @@ export function openFleet({ executable, directory, databaseUrl, ttlMs, slots }: 
         `--worker-ttl-ms=${ttlMs}`,
         `--queues=default:${slots}`,
         "--log-format=json",
+        ...parts.args,
         ...args,
       ],
       env: { DATABASE_URL: options.databaseUrl ?? databaseUrl(), ...env },

@@ -108,18 +108,15 @@ export async function openWorld({ executable, seed, dose, options }: WorldParts)
     databaseUrl: () => database.url(through === "directly" ? undefined : link.port),
     ttlMs,
     slots,
+    // Of those that take the place of others, too.
+    args: through === "pgbouncer" ? ["--no-database-prepare"] : [],
   });
   stack.defer(fleet.kill);
   const urls = () => fleet.living("api").map(({ url }) => url);
   const client = openClient({ urls, receiverUrl: receiver.url, dice: random });
-  const pooled = through === "pgbouncer" ? ["--no-database-prepare"] : [];
-  const withPool = (given: WorldOptions["worker"] = {}) => ({
-    ...given,
-    args: [...pooled, ...(given.args ?? [])],
-  });
   await Promise.all([
-    ...Array.from({ length: apis }, () => fleet.startApi(withPool(options.api))),
-    ...Array.from({ length: workers }, () => fleet.startWorker(withPool(options.worker))),
+    ...Array.from({ length: apis }, () => fleet.startApi(options.api)),
+    ...Array.from({ length: workers }, () => fleet.startWorker(options.worker)),
   ]);
 
   const observed: Observed = {
