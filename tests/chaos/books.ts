@@ -25,6 +25,7 @@ export interface JobRow {
 
 export interface AttemptRow {
   attempt: number;
+  workerId: string;
   outcome: string;
   startedMs: number;
   finishedMs: number;
@@ -56,7 +57,7 @@ export async function readBooks({ submissions, calls, postgres, fleet }: BooksPa
     join jobsvc.job_states using (id)
     cross join lateral (
       select coalesce(json_agg(json_build_object(
-        'attempt', attempt, 'outcome', outcome, 'final', retry_at is null, 'reason', error->>'reason',
+        'attempt', attempt, 'workerId', worker_id, 'outcome', outcome, 'final', retry_at is null, 'reason', error->>'reason',
         'startedMs', extract(epoch from started_at) * 1000, 'finishedMs', extract(epoch from finished_at) * 1000
       ) order by attempt), '[]') as attempts
       from jobsvc.attempts

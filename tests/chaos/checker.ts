@@ -29,8 +29,8 @@ export interface Expectation {
   endsAs: (label: string) => readonly string[];
   /** Acknowledged jobs that are gone are counted, and no finding: a failover without a synchronous standby. */
   mayLose: boolean;
-  /** Whether its worker was killed or stopped by us while this call, whose attempt ended then, was under way. */
-  harmed: (call: Call, endedMs: number) => boolean;
+  /** Whether its worker was killed or stopped by us while it had the attempt in its hands. */
+  harmed: (attempt: AttemptRow) => boolean;
 }
 
 /** Outcomes after which an attempt is followed by another, whatever the first one has done already. */
@@ -96,12 +96,8 @@ export function check(books: Books, { endsAs, mayLose, harmed }: Expectation): V
   }
 
   /** Crashed, and by our own record it was in the hands of enough workers when we killed them. */
-  function isBuried({ id, attempts }: JobRow): boolean {
-    if (attempts.at(-1)?.reason !== "crashed") return false;
-    const losses = attempts.filter(({ attempt, finishedMs }) =>
-      calls.get(id)?.some((call) => call.attempt === attempt && harmed(call, finishedMs)),
-    );
-    return losses.length >= MAX_LOSSES;
+  function isBuried({ attempts }: JobRow): boolean {
+    return attempts.at(-1)?.reason === "crashed" && attempts.filter(harmed).length >= MAX_LOSSES;
   }
 
   function checkJob(job: JobRow, made: readonly Call[]) {

@@ -1,7 +1,7 @@
 import type { Books } from "./books.ts";
 import { type BuildName, build } from "./builds.ts";
 import { check, type Finding, type Verdict } from "./checker.ts";
-import { harmedAt, lateOrphans, longestRecovery, notBack, orphansOf } from "./recovery.ts";
+import { harmedAt, lateOrphans, longestRecovery, notBack, orphansOf, pidsOf } from "./recovery.ts";
 import type { Scenario } from "./scenario.ts";
 import { openWorld, type World } from "./world.ts";
 
@@ -35,10 +35,12 @@ export async function play(scenario: Scenario, { seed, dose, build: name }: Play
   await world.settle();
   const books = await world.books();
   const { expected, findings, notes, phases } = world.observed;
+  const pids = pidsOf(books);
   const verdict = check(books, {
     endsAs: (label) => expected.get(label) ?? ["completed"],
     mayLose: scenario.world?.mayLose ?? false,
-    harmed: (call, endedMs) => harmedAt(world, call, endedMs) !== undefined,
+    harmed: ({ workerId, startedMs, finishedMs }) =>
+      harmedAt(world, pids.get(workerId), startedMs, finishedMs) !== undefined,
   });
   const orphans = orphansOf(world, books);
   const rate = (phase: keyof typeof phases) => rateOf(world, phases[phase]);

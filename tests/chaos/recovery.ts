@@ -1,6 +1,5 @@
 import type { Books } from "./books.ts";
 import type { Finding } from "./checker.ts";
-import type { Call } from "./receiver.ts";
 import type { World } from "./world.ts";
 
 // How soon things are as they were: orphans have new workers, throughput is back.
@@ -37,18 +36,33 @@ export function orphansOf(world: World, { jobs, calls }: Books): Orphan[] {
       const made = byJob.get(id) ?? [];
       const first = made.find((call) => call.attempt === attempt);
       if (outcome !== "lost" || !first) return [];
-      const harmedMs = harmedAt(world, first, finishedMs);
+      const harmedMs = harmedAt(world, first.worker, first.atMs, finishedMs);
       const againMs = made.find((call) => call.attempt > attempt)?.atMs;
       return harmedMs === undefined ? [] : [{ label, attempt, harmedMs, freedMs: finishedMs, againMs }];
     }),
   );
 }
 
-/** When we took a call's worker away from it, before its attempt ended. */
-export function harmedAt({ fleet }: World, call: Call, endedMs: number): number | undefined {
+/** Of every worker that has called: what the service knows it by, and what the system does. */
+export function pidsOf({ jobs, calls }: Books): Map<string, number> {
+  const byAttempt = new Map(calls.map((call) => [`${call.jobId} ${call.attempt}`, call.worker]));
+  const pairs = jobs.flatMap(({ id, attempts }) =>
+    attempts.map(({ attempt, workerId }) => [workerId, byAttempt.get(`${id} ${attempt}`)] as const),
+  );
+  return new Map(pairs.filter((pair): pair is [string, number] => pair[1] !== undefined));
+}
+
+/** When we took the process away from what it had in its hands, at the last; undefined when we did not. */
+export function harmedAt(
+  { fleet }: World,
+  pid: number | undefined,
+  fromMs: number,
+  toMs: number,
+): number | undefined {
+  if (pid === undefined) return undefined;
   return fleet
-    .byPid(call.worker)
-    ?.signals.findLast(({ name, atMs }) => HARM.has(name) && atMs >= call.atMs && atMs <= endedMs)?.atMs;
+    .byPid(pid)
+    ?.signals.findLast(({ name, atMs }) => HARM.has(name) && atMs >= fromMs && atMs <= toMs)?.atMs;
 }
 
 /** As the rescuer has it. */

@@ -40,7 +40,8 @@ export const partition: Scenario = {
   name: "partition",
   fault: "one worker cut off from the database past its lease",
   dose: (world) => `${rounds(world)} times, ${(world.ttlMs * 3) / 1_000} s`,
-  world: { workers: 2 },
+  // Enough slots for the whole load while one of the three is away.
+  world: { workers: 2, slots: 60 },
   async run(world) {
     await world.fleet.startWorker({ databaseUrl: world.postgres.url(world.link.port) });
     world.receiver.behave(() => ({ delayMs: 500 }));
