@@ -20,11 +20,11 @@ const WITHOUT_FENCE: readonly Change[] = [
   {
     file: "src/queue/end.ts",
     // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the source of one
-    from: "${onConflict}\n      returning job_id, attempt, retry_at",
+    from: "${onConflict}\n      returning job_id, attempt, outcome, retry_at",
     to: `on conflict (job_id, attempt) do update
       set outcome = excluded.outcome, worker_id = excluded.worker_id, started_at = excluded.started_at,
         finished_at = excluded.finished_at, retry_at = excluded.retry_at, error = excluded.error, result = excluded.result
-      returning job_id, attempt, retry_at`,
+      returning job_id, attempt, outcome, retry_at`,
   },
 ];
 
