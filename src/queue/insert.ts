@@ -100,6 +100,7 @@ export async function insertInto(
     told as (
       select pg_notify(${WORK_CHANNEL}, queue) from (select distinct queue from numbered) waiting where ${tells}::boolean
     )
+    -- What is told has to be counted: Postgres leaves out a query that nobody asks for its rows.
     select count(*)::int as inserted, (select count(*) from told)::int as told, (
       -- Told one by one only when it has to be known which they are.
       select json_agg(json_build_object('id', inserted.id, 'leaseId', ${leaseOf}))
