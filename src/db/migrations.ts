@@ -8,6 +8,7 @@ import waysOut from "../../drizzle/0006_ways_out.sql" with { type: "text" };
 import insertJob from "../../drizzle/0007_insert_job.sql" with { type: "text" };
 import beatsOfJobs from "../../drizzle/0008_beats_of_jobs.sql" with { type: "text" };
 import sensibleRows from "../../drizzle/0009_sensible_rows.sql" with { type: "text" };
+import tellings from "../../drizzle/0010_tellings.sql" with { type: "text" };
 
 export interface Migration {
   number: number;
@@ -30,4 +31,5 @@ export const MIGRATIONS: readonly Migration[] = [
   { number: 7, name: "insert_job", sql: insertJob },
   { number: 8, name: "beats_of_jobs", sql: beatsOfJobs },
   { number: 9, name: "sensible_rows", sql: sensibleRows },
+  { number: 10, name: "tellings", sql: tellings },
 ];

@@ -165,6 +165,8 @@ export const events = jobsvc.table(
     type: text("type", { enum: EVENT_TYPES }).notNull(),
     data: json("data").notNull(),
     createdAt: timestamptz("created_at").notNull().defaultNow(),
+    /** Which call wrote a line that no process numbers, so that its repeat finds it. Null where a process does. */
+    tellingId: uuid("telling_id"),
   },
   (events) => [primaryKey({ columns: [events.jobId, events.attempt, events.seq] })],
 );

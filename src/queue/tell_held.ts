@@ -16,8 +16,6 @@ export interface HeldLine {
 interface Told {
   lines: number;
   bytes: number;
-  /** The database's clock, as text to keep the microseconds. */
-  at: string;
 }
 
 /**
@@ -27,10 +25,11 @@ interface Told {
  * smaller number. An ending that is being written in this very moment may still be followed by a line.
  */
 export async function tellHeld(db: Database, attempt: AttemptKey, line: HeldLine): Promise<TellAnswer> {
+  const tellingId = crypto.randomUUID();
   for (;;) {
     const told = await readTold(db, attempt);
     if (told.lines >= MAX_ATTEMPT_LINES || told.bytes >= MAX_ATTEMPT_BYTES) return "full";
-    const { open, written } = await writeLine(db, attempt, line, told);
+    const { open, written } = await writeLine(db, attempt, line, { seq: told.lines + 1, tellingId });
     if (written) return "told";
     if (!open) return "ended";
     // Somebody else took the number; the next round finds theirs.
@@ -40,22 +39,20 @@ export async function tellHeld(db: Database, attempt: AttemptKey, line: HeldLine
 async function readTold(db: Database, { jobId, attempt }: AttemptKey): Promise<Told> {
   const [told] = await db.run(
     (sql) => sql<Told[]>`
-    select coalesce(max(seq), 0) as lines, coalesce(sum(pg_column_size(data)), 0)::float8 as bytes,
-      clock_timestamp()::text as at
+    select coalesce(max(seq), 0) as lines, coalesce(sum(pg_column_size(data)), 0)::float8 as bytes
     from jobsvc.events
     where job_id = ${jobId} and attempt = ${attempt}`,
   );
   return told!;
 }
 
-/** The moment is written with the line: by it a repeat knows that it was its own first try that took the number. */
+/** The id is written with the line: by it a repeat knows that it was its own first try that took the number. */
 async function writeLine(
   db: Database,
   { jobId, attempt }: AttemptKey,
   { type, data }: HeldLine,
-  { lines, at }: Told,
+  { seq, tellingId }: { seq: number; tellingId: string },
 ): Promise<{ open: boolean; written: boolean }> {
-  const seq = lines + 1;
   const [answer] = await db.run(
     (sql) => sql<{ open: boolean; written: boolean }[]>`
     with open as materialized (
@@ -64,15 +61,15 @@ async function writeLine(
         and not exists (select from jobsvc.attempts where job_id = ${jobId} and attempt = ${attempt})
     ),
     written as (
-      insert into jobsvc.events (job_id, attempt, seq, type, data, created_at)
-      select ${jobId}, ${attempt}, ${seq}, ${type}, ${data}::text::json, ${at}::text::timestamptz from open
+      insert into jobsvc.events (job_id, attempt, seq, type, data, telling_id)
+      select ${jobId}, ${attempt}, ${seq}, ${type}, ${data}::text::json, ${tellingId}::uuid from open
       on conflict do nothing
       returning seq
     )
     select exists (select from open) as open,
       exists (select from written) or exists (
         select from jobsvc.events
-        where job_id = ${jobId} and attempt = ${attempt} and seq = ${seq} and created_at = ${at}::text::timestamptz
+        where job_id = ${jobId} and attempt = ${attempt} and seq = ${seq} and telling_id = ${tellingId}::uuid
       ) as written`,
   );
   return answer!;

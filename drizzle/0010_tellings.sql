@@ -1,0 +1,1 @@
+ALTER TABLE "jobsvc"."events" ADD COLUMN "telling_id" uuid;
