@@ -19,7 +19,6 @@ import { keyRoutes } from "./keys.ts";
 import { leaseRoutes } from "./leases.ts";
 import { listRoutes } from "./list.ts";
 import { type MetricsRouteParts, metricsRoutes } from "./metrics.ts";
-import { openApi } from "./openapi.ts";
 import { queueRoutes } from "./queues.ts";
 import { routeTable } from "./route_table.ts";
 import { statsRoutes } from "./stats.ts";
@@ -47,12 +46,21 @@ export interface ProbeParts extends HealthParts, MetricsRouteParts {
 
 /** The whole service over HTTP, not yet listening: `app.handle(request)` answers. */
 export function createApp(parts: AppParts) {
-  const document = openApi(resources(parts), parts.version, parts.kinds);
+  let document: Promise<unknown> | undefined;
   const routes = resources(parts)
     .use(swaggerRoutes())
-    .get("/openapi.json", () => document, { detail: { hide: true } });
+    .get("/openapi.json", () => (document ??= documentOf(parts)), { detail: { hide: true } });
   refuseUnscoped(routes.routes);
   return surrounded(routes, parts);
+}
+
+/**
+ * Made, and its generator loaded, when somebody first asks for it: most processes are never asked, and it takes longer
+ * than to make all the routes.
+ */
+async function documentOf(parts: AppParts) {
+  const { openApi } = await import("./openapi.ts");
+  return await openApi(resources(parts), parts.version, parts.kinds);
 }
 
 /** The probes and the metrics alone, for a process that only works. */
