@@ -14,7 +14,7 @@ import { type EventStreams, eventStreams } from "./http/event_streams.ts";
 import { type HttpServer, httpServer, probeServer } from "./http/server.ts";
 import { type Takers, takers } from "./http/takers.ts";
 import { type Waiter, waiter } from "./http/waiter.ts";
-import type { Service } from "./lifecycle/service.ts";
+import { type Service, together } from "./lifecycle/service.ts";
 import type { Emit } from "./observability/events.ts";
 import { both } from "./observability/listeners.ts";
 import { createMetrics } from "./observability/metrics.ts";
@@ -90,15 +90,21 @@ export function processFor(parts: RoleParts): Process {
   const watching = eventStreams({ db, emit });
   const guard = keys();
   const pulling = pullers();
-  const jobs = [...(works ? [jobWorker()] : []), ...upkeep({ settings, db, kinds, emit })];
+  const workers = works ? [jobWorker()] : [];
+  const jobs = [...workers, ...upkeep({ settings, db, kinds, emit })];
   // What answers probes starts before the workers and stops after them, to say meanwhile that it is not ready.
-  if (settings.role === "worker") return { services: [database, ...probes(), ...jobs, state.service] };
+  if (settings.role === "worker") return { services: [database, first(probes()), ...jobs, state.service] };
   const waiting = waiter(db, emit);
   const api = http(waiting, watching);
   // Those who wait for jobs are sent away first, and can still end those that they have while others finish theirs.
-  return { services: [database, api, waiting, watching, ...jobs, pulling, state.service], api };
+  return { services: [database, first([api]), waiting, watching, ...jobs, pulling, state.service], api };
 
-  function jobWorker(): Service {
+  /** What waits for connections, or for a thread, does so while the routes are made, which keeps this thread busy. */
+  function first(services: readonly Service[]): Service {
+    return together("process", [...workers.map(({ ahead }) => ahead), ...services]);
+  }
+
+  function jobWorker(): WorkerService {
     running.worker = worker({
       db,
       connection: { address: parts.address, prepare: settings.databasePrepare },

@@ -1,6 +1,6 @@
 /**
  * Whatever lives in the process. `stop` returns only when it has truly stopped, and may be called
- * twice, or before `start`. The idea is River's `startstop`.
+ * twice, or before `start` and during it. The idea is River's `startstop`.
  */
 export interface Service {
   readonly name: string;
@@ -31,6 +31,34 @@ export async function stopAll(services: readonly Service[]): Promise<void> {
       .catch((error) => failures.push(new Error(`${service.name}: ${messageOf(error)}`, { cause: error })));
   }
   if (failures.length > 0) throw new AggregateError(failures, "some services did not stop cleanly");
+}
+
+/**
+ * Services that need not wait for each other, as one. When one does not start, all are stopped at once: those that are
+ * still starting might wait for what never comes.
+ */
+export function together(name: string, services: readonly Service[]): Service {
+  const stop = async () => void (await Promise.all(services.map((service) => service.stop())));
+  return {
+    name,
+    async start() {
+      try {
+        await Promise.all(services.map(startNamed));
+      } catch (error) {
+        await stop().catch(() => undefined); // the first failure is the one worth telling
+        throw error;
+      }
+    },
+    stop,
+  };
+}
+
+async function startNamed(service: Service): Promise<void> {
+  try {
+    await service.start();
+  } catch (error) {
+    throw new Error(`${service.name}: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 function messageOf(error: unknown): string {

@@ -44,6 +44,7 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
   let present = false;
   let draining = false;
   let toldMs = performance.now();
+  let coming: Promise<void> | undefined;
   let leaving: Promise<void> | undefined;
   const firstBeat = Promise.withResolvers<void>();
   const stopped = Promise.withResolvers<void>();
@@ -97,6 +98,18 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
     for (const attempt of ended) holdings.interrupt(attempt, attempt.outcome);
   }
 
+  async function come() {
+    if (leaving) return;
+    beats = keepPace("beat");
+    thread = new Worker(new URL("./heartbeat_thread.ts", import.meta.url).href);
+    thread.onmessage = ({ data }: MessageEvent<FromThread>) => hear(data);
+    thread.onerror = ({ message }) => fail(new Error(`the heartbeat thread failed: ${message}`));
+    const { address, prepare, ttlMs } = parts;
+    say({ type: "start", address, prepare, worker, ttlMs });
+    await firstBeat.promise;
+    await telling.start();
+  }
+
   async function leave() {
     await telling.stop();
     if (!thread) return;
@@ -118,16 +131,10 @@ export function heartbeat(parts: HeartbeatParts): Heartbeat {
       draining = true;
       telling.wake();
     },
-    async start() {
-      if (leaving) return;
-      beats = keepPace("beat");
-      thread = new Worker(new URL("./heartbeat_thread.ts", import.meta.url).href);
-      thread.onmessage = ({ data }: MessageEvent<FromThread>) => hear(data);
-      thread.onerror = ({ message }) => fail(new Error(`the heartbeat thread failed: ${message}`));
-      const { address, prepare, ttlMs } = parts;
-      say({ type: "start", address, prepare, worker, ttlMs });
-      await firstBeat.promise;
-      await telling.start();
+    /** May be called twice: what starts ahead is waited for once more where its turn would be. */
+    start() {
+      coming ??= come();
+      return coming;
     },
     stop() {
       leaving ??= leave();

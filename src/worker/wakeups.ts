@@ -34,6 +34,7 @@ const SELF_TEST_PATIENCE_MS = 3_000;
 export function wakeups({ db, workerId, emit, onWork, onEnded, onGap }: WakeupsParts): Wakeups {
   const selfChannel = `jobsvc_self_${workerId.replaceAll("-", "")}`;
   let arriving = false;
+  let subscribed: Promise<void> | undefined;
   let heard = () => {};
 
   const testing = loop("notification self-test", selfTest, (error) => {
@@ -63,21 +64,30 @@ export function wakeups({ db, workerId, emit, onWork, onEnded, onGap }: WakeupsP
     if (attempt) onEnded(attempt);
   }
 
+  /** All at once: each would else wait for the answer to the one before it. */
+  async function subscribe() {
+    arriving = true;
+    await Promise.all([
+      db.listen(WORK_CHANNEL, hearWork, onGap),
+      db.listen(ENDED_CHANNEL, hearEnded, () => undefined),
+      db.listen(
+        selfChannel,
+        () => heard(),
+        () => undefined,
+      ),
+    ]);
+    await testing.start();
+  }
+
   return {
     name: "wake-ups",
     get arriving() {
       return arriving;
     },
-    async start() {
-      arriving = true;
-      await db.listen(WORK_CHANNEL, hearWork, onGap);
-      await db.listen(ENDED_CHANNEL, hearEnded, () => undefined);
-      await db.listen(
-        selfChannel,
-        () => heard(),
-        () => undefined,
-      );
-      await testing.start();
+    /** May be called twice, as that of the heartbeat. */
+    start() {
+      subscribed ??= subscribe();
+      return subscribed;
     },
     async stop() {
       heard();

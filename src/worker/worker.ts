@@ -1,6 +1,6 @@
 import type { ConnectOptions, Database } from "../db/connect.ts";
 import type { Registry } from "../handlers/registry.ts";
-import { type Service, startAll, stopAll } from "../lifecycle/service.ts";
+import { type Service, startAll, stopAll, together } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
 import type { WorkerIdentity } from "../queue/beat.ts";
 import type { Offer } from "../queue/inserter.ts";
@@ -31,6 +31,8 @@ export interface WorkerParts {
 }
 
 export interface WorkerService extends Service {
+  /** What may start before all else, while others start that keep this thread busy. It stops with the worker. */
+  readonly ahead: Service;
   wake(queue: string): void;
   /** Slots for jobs of this queue that are being inserted by this very process (see `queue/direct_start.ts`). */
   offer(queue: string, jobs: number): Offer | undefined;
@@ -67,6 +69,8 @@ export function worker(parts: WorkerParts): WorkerService {
     onEnded: (attempt) => held.interrupt(attempt, attempt.outcome),
     onGap: wakeAll,
   });
+  // Both wait for a connection of their own.
+  const ahead = together("presence and wake-ups", [presence, hints]);
   const services = [presence, buffer, told, running, together("pools", [...pools.values()].flat()), hints];
 
   /** Jobs in threads have a pool of their own: neither they nor the others wait because the others are many. */
@@ -90,6 +94,7 @@ export function worker(parts: WorkerParts): WorkerService {
 
   return {
     name: "worker",
+    ahead,
     wake,
     offer: (queue, jobs) => pools.get(queue)?.[0]?.offer(jobs),
     get notified() {
@@ -109,14 +114,5 @@ export function worker(parts: WorkerParts): WorkerService {
       emit("worker.draining", { worker_id: workerId, running: held.size });
       await stopAll(services);
     },
-  };
-}
-
-/** Services that need not wait for each other. */
-function together(name: string, services: readonly Service[]): Service {
-  return {
-    name,
-    start: async () => void (await Promise.all(services.map((service) => service.start()))),
-    stop: async () => void (await Promise.all(services.map((service) => service.stop()))),
   };
 }

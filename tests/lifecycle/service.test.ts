@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { type Service, startAll, stopAll } from "../../src/lifecycle/service.ts";
+import { type Service, startAll, stopAll, together } from "../../src/lifecycle/service.ts";
 
 test("services start in order, each after the one before it, and stop in reverse", async () => {
   const { diary, service } = diarist();
@@ -78,6 +78,31 @@ test("whichever fail: what started is what stops, in reverse", async () => {
       expect(names("started")).toHaveLength(started);
     }),
   );
+});
+
+test("together they start without waiting for each other, and the next one waits for all", async () => {
+  const { diary, service } = diarist();
+  await startAll([together("both", [service("http"), service("presence")]), service("pools")]);
+  expect(diary).toEqual([
+    "http starts",
+    "presence starts",
+    "http started",
+    "presence started",
+    "pools starts",
+    "pools started",
+  ]);
+});
+
+test("when one of several does not start, the others are stopped, be it that they would never have started", async () => {
+  const { diary, service } = diarist();
+  const endless = { ...service("presence"), start: () => new Promise<void>(() => {}) };
+  const cause = new Error("the port is taken");
+  const services = [service("database"), together("both", [endless, service("http", { start: cause })])];
+  const failure = await startAll(services).catch((error) => error);
+  expect(failure.message).toBe("both did not start: http: the port is taken");
+  expect(failure.cause.cause).toBe(cause);
+  expect(diary).toContain("presence stopped");
+  expect(diary.at(-1)).toBe("database stopped");
 });
 
 /** Services that write down what happens to them. */

@@ -76,6 +76,7 @@ export function newWorker(
     id,
     statements: () => statements,
     name: service.name,
+    ahead: service.ahead,
     wake: service.wake,
     offer: service.offer,
     get notified() {

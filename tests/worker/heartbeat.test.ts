@@ -10,7 +10,7 @@ import { insertNew } from "../support/factory.ts";
 import { clear, endings, leases, outcomes, stateOf } from "../support/facts.ts";
 import { handler, stubborn } from "../support/handlers.ts";
 import { until } from "../support/until.ts";
-import { startWorker } from "../support/worker.ts";
+import { newWorker, startWorker } from "../support/worker.ts";
 
 setDefaultTimeout(60_000);
 
@@ -68,6 +68,21 @@ describe("a worker's presence", () => {
     await worker.stop();
     expect(await workers()).toEqual([]);
     expect(worker.of("worker.stopped")).toEqual([{ worker_id: worker.id }]);
+  });
+
+  test("may come ahead of the rest, which takes jobs in its turn; and goes where that never starts", async () => {
+    const [job] = await insertNew(db, 1);
+    const [worker, other] = [newWorker(db, [handler(() => 1)]), newWorker(db, [handler(() => 1)])];
+    await Promise.all([worker.ahead.start(), other.ahead.start()]);
+    expect(await workers()).toHaveLength(2);
+    expect(worker.notified).toBe(true);
+    await other.ahead.stop();
+    expect(await workers()).toMatchObject([{ id: worker.id }]);
+    expect(await stateOf(db, job!.id)).toBe("available");
+    await worker.start();
+    await until("the job to have ended", async () => (await stateOf(db, job!.id)) === "completed");
+    await worker.stop();
+    expect(await workers()).toEqual([]);
   });
 
   test("is told of like that of a loop, beat by beat, until it goes", async () => {
