@@ -9,6 +9,8 @@ export interface Check {
 }
 
 export interface Readiness {
+  /** Looks at the schema beside what takes longer to start: later all connections have other work. */
+  ahead: Service;
   /** Last to start and first to stop: the process is ready between the two. */
   service: Service;
   check(): Promise<{ ready: boolean; checks: Record<string, Check> }>;
@@ -68,6 +70,11 @@ export function readiness(db: Database, running: { worker?: { readonly notified:
   }
 
   return {
+    ahead: {
+      name: "schema",
+      start: async () => void (await schema()),
+      stop: async () => {},
+    },
     service: {
       name: "readiness",
       start: async () => {

@@ -101,7 +101,7 @@ export function processFor(parts: RoleParts): Process {
 
   /** What waits for connections, or for a thread, does so while the routes are made, which keeps this thread busy. */
   function first(services: readonly Service[]): Service {
-    return together("process", [...workers.map(({ ahead }) => ahead), ...services]);
+    return together("process", [...workers.map(({ ahead }) => ahead), state.ahead, ...services]);
   }
 
   function jobWorker(): WorkerService {
