@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 
 /** Marks a text as a key of ours, for people and for scanners that look for leaked secrets. */
 const PREFIX = "jsk";
@@ -27,9 +27,9 @@ export function parseKey(text: string): PresentedKey | undefined {
   return { id: digits.replace(/^(.{8})(.{4})(.{4})(.{4})/, "$1-$2-$3-$4-"), secret };
 }
 
-/** In hex. One round is enough for 256 random bits. */
+/** In hex. One round is enough for 256 random bits. In one call, for each request makes some: `createHash` takes five times as long. */
 export function hashOf(secret: string): string {
-  return createHash("sha256").update(secret).digest("hex");
+  return Bun.SHA256.hash(secret, "hex");
 }
 
 /** Takes the same time wherever two hashes differ. */

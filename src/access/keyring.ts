@@ -26,22 +26,17 @@ const OWNER_DIGITS = 12;
 const MOST_REMEMBERED = 10_000;
 
 export function keyring({ settingsKeys, lookUp, openWithoutKeys }: KeyringParts): Keyring {
-  const ofSettings = settingsKeys.map((key) => ({ hash: hashOf(key), principal: settingsPrincipal(key) }));
-
-  /** Compares with all of them: the time it takes tells nothing of which one it is. */
-  function fromSettings(presented: string): Principal | undefined {
-    const hash = hashOf(presented);
-    return ofSettings.filter((known) => isSameHash(known.hash, hash))[0]?.principal;
-  }
+  /** By their hashes: the time of a look-up may tell something of a hash, but a hash leads nobody to its key. */
+  const ofSettings = new Map(settingsKeys.map((key) => [hashOf(key), settingsPrincipal(key)]));
 
   async function fromDatabase(presented: string | undefined): Promise<Principal | undefined> {
     const parsed = presented === undefined ? undefined : parseKey(presented);
     // Where keys are needed anyway, what is no key of ours is refused without asking.
-    if (ofSettings.length > 0 && parsed === undefined) return undefined;
+    if (ofSettings.size > 0 && parsed === undefined) return undefined;
     const { key, keyed } = await lookUp(parsed?.id ?? null);
     const fits = isSameHash(hashOf(parsed?.secret ?? ""), key?.hash ?? NO_HASH);
     if (key && fits) return principalOf(key);
-    return !keyed && ofSettings.length === 0 && openWithoutKeys ? ANYBODY : undefined;
+    return !keyed && ofSettings.size === 0 && openWithoutKeys ? ANYBODY : undefined;
   }
 
   const opened = new Set<string>();
@@ -53,8 +48,10 @@ export function keyring({ settingsKeys, lookUp, openWithoutKeys }: KeyringParts)
 
   return {
     async identify(presented) {
-      const principal = (presented && fromSettings(presented)) || (await fromDatabase(presented));
-      if (presented && principal) remember(hashOf(presented));
+      if (!presented) return await fromDatabase(presented);
+      const hash = hashOf(presented);
+      const principal = ofSettings.get(hash) ?? (await fromDatabase(presented));
+      if (principal) remember(hash);
       return principal;
     },
     hasOpened: (presented) => opened.has(hashOf(presented)),
