@@ -102,7 +102,7 @@ export function readNewJob({ value, text }: JsonBody, kinds: Kinds): NewJob {
     ...instantFaults(value.scheduled_at ?? null, "/scheduled_at"),
     ...textFaults(value.tags ?? [], "/tags"),
     ...metadataFaults(value.metadata ?? {}, "/metadata"),
-    ...payloadFaults(payload, (parsed) => kinds.checkPayload(value.resource_type, parsed)),
+    ...payloadFaults(value.payload, payload, (parsed) => kinds.checkPayload(value.resource_type, parsed)),
   ];
   if (faults.length > 0) throw invalid(faults);
   return newJob(value, payload, kinds.find(value.resource_type));

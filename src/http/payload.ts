@@ -13,11 +13,18 @@ export function payloadText(sent: unknown, body: string): string {
   return typeof sent === "string" ? sent : (memberText(body, "payload") ?? "null");
 }
 
-export function payloadFaults(text: string, check: (payload: unknown) => FieldError[]): FieldError[] {
+/** What is wrong with a payload that was sent so, and whose JSON is this text. */
+export function payloadFaults(
+  sent: unknown,
+  text: string,
+  check: (payload: unknown) => FieldError[],
+): FieldError[] {
   if (Buffer.byteLength(text) > MAX_PAYLOAD_BYTES) {
     const detail = `must not be larger than ${MAX_PAYLOAD_BYTES} bytes`;
     throw new Problem("too_large", `the payload ${detail}`, { errors: [{ pointer: "/payload", detail }] });
   }
+  // What came as itself has been parsed with the body around it, and its depth was looked at there.
+  if (typeof sent !== "string") return check(sent).map(belowPayload);
   if (!text.isWellFormed()) return fault("must be well-formed Unicode");
   if (tooDeep(text, MAX_DEPTH)) return fault(`must not nest deeper than ${MAX_DEPTH} levels`);
   try {
