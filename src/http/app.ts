@@ -8,6 +8,7 @@ import { batchRoutes } from "./batch.ts";
 import { bulkRoutes } from "./bulk.ts";
 import { callbackAuth } from "./callback_auth.ts";
 import { callbackRoutes } from "./callbacks.ts";
+import { addresses } from "./credentials.ts";
 import { errors } from "./errors.ts";
 import { type EventParts, eventRoutes } from "./events.ts";
 import { exchange } from "./exchange.ts";
@@ -93,15 +94,17 @@ function resources(parts: AppParts) {
 /** Hooks come before the routes: Elysia gives a route only those that it already has. */
 function surrounded(routes: AnyElysia, { emit, access }: Pick<AppParts, "emit" | "access">): AnyElysia {
   const table = routeTable(routes.routes);
-  return new Elysia({
+  const app: AnyElysia = new Elysia({
     // Unknown fields are refused; Elysia would drop them in silence.
     normalize: false,
     // Else the router misreads the path behind a host of three letters.
     handler: { standardHostname: false },
-  })
+  });
+  const addressOf = addresses(() => app.server);
+  return app
     .use(exchange(emit, table))
     .use(errors(emit, table))
-    .use(auth(access))
-    .use(callbackAuth(access))
+    .use(auth(access, addressOf))
+    .use(callbackAuth(access, addressOf))
     .use(routes);
 }

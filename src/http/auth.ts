@@ -5,7 +5,7 @@ import { ANYBODY, type Principal } from "../access/principal.ts";
 import { allows, type Scope } from "../access/scopes.ts";
 import { checksOf } from "./before_handle.ts";
 import { isByToken, isCallback } from "./callback_auth.ts";
-import { addressOf, bearerOf, type Credential, refuseWhoGuesses, unauthorized } from "./credentials.ts";
+import { type AddressOf, bearerOf, type Credential, refuseWhoGuesses, unauthorized } from "./credentials.ts";
 import { pathOf } from "./exchange.ts";
 import { countCall } from "./limits.ts";
 import { refuseOtherSites } from "./own_machine.ts";
@@ -27,16 +27,16 @@ interface Caller {
 const callers = new WeakMap<Request, Caller>();
 
 /** Guards everything below `/api`, and the metrics. Runs before a route is looked for, so a stranger learns nothing of a body or a route. */
-export function auth({ keyring, badKeys, limits }: Access) {
-  return new Elysia({ name: "auth" }).onRequest(async ({ request, server }) => {
+export function auth({ keyring, badKeys, limits }: Access, addressOf: AddressOf) {
+  return new Elysia({ name: "auth" }).onRequest(async ({ request }) => {
     const path = pathOf(request);
     if (!isGuarded(path) || isCallback(path)) return;
     const key = bearerOf(request);
     // The address is asked for only where it matters, for the system does not give it for nothing.
     if (key !== undefined && !keyring.hasOpened(key))
-      refuseWhoGuesses(badKeys.refusedFor(addressOf(request, server)), KEY);
+      refuseWhoGuesses(badKeys.refusedFor(addressOf(request)), KEY);
     const principal = await keyring.identify(key);
-    if (principal === undefined && key !== undefined) badKeys.count(addressOf(request, server));
+    if (principal === undefined && key !== undefined) badKeys.count(addressOf(request));
     if (principal === undefined) throw unauthorized(key, KEY);
     if (principal === ANYBODY) refuseOtherSites(request);
     callers.set(request, { principal, limits, identify: () => keyring.identify(key) });

@@ -2,7 +2,7 @@ import { Elysia, type InternalRoute } from "elysia";
 import type { Access } from "../access/access.ts";
 import type { HeldAttempt } from "../access/callback_tokens.ts";
 import { checksOf } from "./before_handle.ts";
-import { addressOf, bearerOf, type Credential, refuseWhoGuesses, unauthorized } from "./credentials.ts";
+import { type AddressOf, bearerOf, type Credential, refuseWhoGuesses, unauthorized } from "./credentials.ts";
 import { pathOf } from "./exchange.ts";
 
 /** Below it no key opens anything: whoever calls back has a token, which is good for one attempt of one job. */
@@ -20,13 +20,13 @@ export function isCallback(path: string): boolean {
 }
 
 /** Guards the callbacks, as `auth` guards everything else. */
-export function callbackAuth({ tokens, badKeys }: Access) {
-  return new Elysia({ name: "callback auth" }).onRequest(({ request, server }) => {
+export function callbackAuth({ tokens, badKeys }: Access, addressOf: AddressOf) {
+  return new Elysia({ name: "callback auth" }).onRequest(({ request }) => {
     if (!isCallback(pathOf(request))) return;
     const token = bearerOf(request);
     const held = token === undefined ? undefined : tokens.read(token);
     if (held !== undefined) return void callers.set(request, held);
-    const address = addressOf(request, server);
+    const address = addressOf(request);
     if (token !== undefined) {
       refuseWhoGuesses(badKeys.refusedFor(address), TOKEN);
       badKeys.count(address);

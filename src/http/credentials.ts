@@ -16,8 +16,14 @@ export function bearerOf({ headers }: Request): string | undefined {
 
 type Server = { requestIP(request: Request): { address: string } | null } | null;
 
-export function addressOf(request: Request, server: Server): string {
-  return server?.requestIP(request)?.address ?? NO_ADDRESS;
+export type AddressOf = (request: Request) => string;
+
+/**
+ * From where a request comes. The server is asked for when it is needed: into the context of every request Elysia puts
+ * it by a property that it defines anew for each, as soon as one hook names it.
+ */
+export function addresses(server: () => Server): AddressOf {
+  return (request) => server()?.requestIP(request)?.address ?? NO_ADDRESS;
 }
 
 /** `seconds` are those until the caller may try again; 0 if it may now. */

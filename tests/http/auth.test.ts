@@ -1,4 +1,5 @@
 import { describe, expect, onTestFinished, test } from "bun:test";
+import { get } from "node:http";
 import type { AnyElysia } from "elysia";
 import { keyText, newKey } from "../../src/access/key.ts";
 import type { Database } from "../../src/db/connect.ts";
@@ -16,6 +17,7 @@ import {
   testParts,
 } from "./client.ts";
 import { bearer } from "./keyed.ts";
+import { served } from "./wire.ts";
 
 const KEYS = ["key-one-0123456789", "key-two-9876543210"];
 const guarded = () => testApp({ access: testAccess({ settingsKeys: KEYS }) });
@@ -136,6 +138,20 @@ describe("who tries one key after the other", () => {
     await guess(50);
     await problemOf(await tryKey("guess-50"), 429);
     await problemOf(await tryKey(KEYS[1]), 404);
+  });
+
+  test("does not lock out who calls from another address", async () => {
+    const { url } = await served({ access: testAccess({ settingsKeys: KEYS }) });
+    const statusFor = (key: string, localAddress: string) =>
+      new Promise((resolve, reject) => {
+        get(new URL("/api/nowhere", url), { localAddress, headers: bearer(key) }, (answer) => {
+          answer.resume();
+          resolve(answer.statusCode);
+        }).on("error", reject);
+      });
+    for (let count = 0; count < 50; count++) expect(await statusFor(`guess-${count}`, "127.0.0.1")).toBe(401);
+    expect(await statusFor(KEYS[0]!, "127.0.0.1")).toBe(429);
+    expect(await statusFor(KEYS[0]!, "127.0.0.2")).toBe(404);
   });
 
   test("calls without a key are no guesses", async () => {
