@@ -47,15 +47,25 @@ export function watchdog({ db, address, stuckMs, onStuck }: WatchdogParts): Serv
   let answeredMs = performance.now();
 
   async function look(): Promise<number> {
+    if (!(await poolAnswers()) && silentMs() > stuckMs && (await isStuck())) onStuck(silentMs());
+    return Math.min(LOOK_EVERY_MS, stuckMs);
+  }
+
+  const silentMs = () => performance.now() - answeredMs;
+
+  /** An outage is no reason to leave, nor one that ended a moment ago: the next process would find the same. */
+  async function isStuck(): Promise<boolean> {
+    return (await isReachable(address)) && !(await poolAnswers()) && (await isReachable(address));
+  }
+
+  async function poolAnswers(): Promise<boolean> {
     try {
       await db.run((sql) => sql`select 1`);
       answeredMs = performance.now();
+      return true;
     } catch {
-      const silentMs = performance.now() - answeredMs;
-      // An outage is no reason to leave: the next process would find the same.
-      if (silentMs > stuckMs && (await isReachable(address))) onStuck(silentMs);
+      return false;
     }
-    return Math.min(LOOK_EVERY_MS, stuckMs);
   }
 
   return loop("watchdog", look, () => undefined);

@@ -53,6 +53,19 @@ test("raises none during an outage, which is nobody's fault here", async () => {
   expect(alarms).toEqual([]);
 });
 
+test("raises none when an outage ends after the pool was asked and before anybody else is", async () => {
+  let asked = 0;
+  // The second look comes late enough for an alarm.
+  const recovering: Database = {
+    ...db,
+    run: (statement, deadlineMs) => (++asked > 2 ? db : stuck).run(statement, deadlineMs),
+  };
+  const { alarms, looked, start } = await watching(recovering);
+  await start();
+  await looked(4);
+  expect(alarms).toEqual([]);
+});
+
 test("raises it when the database answers everybody but the pool", async () => {
   const { alarms, start } = await watching(stuck);
   await start();

@@ -51,7 +51,13 @@ export async function play(scenario: Scenario, { seed, dose, build: name }: Play
   const after = share("after");
   return {
     ...verdict,
-    findings: [...verdict.findings, ...findings, ...lateOrphans(world, orphans), ...notBack(after)],
+    findings: [
+      ...verdict.findings,
+      ...findings,
+      ...deserters(world),
+      ...lateOrphans(world, orphans),
+      ...notBack(after),
+    ],
     scenario: scenario.name,
     fault: scenario.fault,
     dose: scenario.dose(world),
@@ -67,6 +73,19 @@ export async function play(scenario: Scenario, { seed, dose, build: name }: Play
 function rateOf(world: World, phase: { fromMs: number; toMs: number } | undefined): number | undefined {
   if (!phase) return undefined;
   return world.receiver.done(phase.fromMs, phase.toMs) / (phase.toMs - phase.fromMs);
+}
+
+/** From here on an exit code tells of a signal. */
+const BY_SIGNAL = 128;
+
+/** Processes that nobody told to go: one that takes its place would hide why. */
+function deserters({ fleet }: World): Finding[] {
+  return fleet.members
+    .filter(({ exitCode, signals }) => exitCode !== undefined && exitCode < BY_SIGNAL && signals.length === 0)
+    .map(({ role, exitCode, said }) => ({
+      invariant: "exit",
+      what: `a ${role} left with ${exitCode}: ${said().trimEnd().split("\n").at(-1)}`,
+    }));
 }
 
 /** Answers slower than this are worth a word. */

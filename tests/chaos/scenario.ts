@@ -41,9 +41,13 @@ const LEAST_MEASURED_S = 5;
  */
 export async function underLoad(world: World, fault: () => Promise<void>): Promise<void> {
   const load = world.client.steady(world.rate);
-  await world.phase("before", () => world.wait(world.seconds(10, LEAST_MEASURED_S)));
-  await world.phase("during", fault);
-  await world.wait(world.seconds(10));
-  await world.phase("after", () => world.wait(world.seconds(10, LEAST_MEASURED_S)));
-  await load.stop();
+  try {
+    await world.phase("before", () => world.wait(world.seconds(10, LEAST_MEASURED_S)));
+    await world.phase("during", fault);
+    await world.wait(world.seconds(10));
+    await world.phase("after", () => world.wait(world.seconds(10, LEAST_MEASURED_S)));
+  } finally {
+    // Else a fault that could not be done would look like jobs that are lost.
+    await load.stop();
+  }
 }
