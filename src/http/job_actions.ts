@@ -8,6 +8,7 @@ import { WHY_CODES, why } from "../job/why.ts";
 import { cancelJob } from "../queue/cancel.ts";
 import { changeJob, type JobChange } from "../queue/change.ts";
 import { deleteJob } from "../queue/delete.ts";
+import { jobReader } from "../queue/read.ts";
 import { retryJob } from "../queue/retry.ts";
 import { readWhyFacts } from "../queue/why.ts";
 import { needs, principalOf } from "./auth.ts";
@@ -50,6 +51,8 @@ const Why = answered(
 );
 
 export function jobActionRoutes({ db }: { db: Database }) {
+  const readJob = jobReader(db);
+
   return new Elysia({ name: "job actions", prefix: "/api/jobs", tags: ["jobs"], normalize: false })
     .model({ Job: JobView, JobChange: JobChangeBody, Why, Problem: ProblemBody })
     .post(
@@ -58,9 +61,9 @@ export function jobActionRoutes({ db }: { db: Database }) {
         const principal = principalOf(request);
         const answer = await cancelJob(db, id, principal.userId);
         if (answer === "not_found") throw notFound();
-        if (answer === "already_final") throw await refused(db, id, principal, "already_final");
+        if (answer === "already_final") throw await refused(readJob, id, principal, "already_final");
         await recordAudit(db, { principal, action: "job.cancel", jobId: id });
-        return jobAnswer(db, id, principal);
+        return jobAnswer(readJob, id, principal);
       },
       {
         beforeHandle: needs("jobs:manage"),
@@ -81,9 +84,9 @@ export function jobActionRoutes({ db }: { db: Database }) {
         const principal = principalOf(request);
         const answer = await retryJob(db, id, principal.userId);
         if (answer === "not_found") throw notFound();
-        if (answer === "not_final") throw await refused(db, id, principal, "not_final");
+        if (answer === "not_final") throw await refused(readJob, id, principal, "not_final");
         await recordAudit(db, { principal, action: "job.retry", jobId: id });
-        return jobAnswer(db, id, principal);
+        return jobAnswer(readJob, id, principal);
       },
       {
         beforeHandle: needs("jobs:manage"),
@@ -104,9 +107,9 @@ export function jobActionRoutes({ db }: { db: Database }) {
         const principal = principalOf(request);
         const answer = await changeJob(db, id, await readChange(request), principal.userId);
         if (answer === "not_found") throw notFound();
-        if (answer === "not_waiting") throw await refused(db, id, principal, "not_waiting");
+        if (answer === "not_waiting") throw await refused(readJob, id, principal, "not_waiting");
         await recordAudit(db, { principal, action: "job.change", jobId: id });
-        return jobAnswer(db, id, principal);
+        return jobAnswer(readJob, id, principal);
       },
       {
         beforeHandle: needs("jobs:manage"),
@@ -129,8 +132,8 @@ export function jobActionRoutes({ db }: { db: Database }) {
         const principal = principalOf(request);
         const answer = await deleteJob(db, id, principal.userId);
         if (answer === "not_found") throw notFound();
-        if (answer === "not_final") throw await refused(db, id, principal, "not_final");
-        if (answer === "held") throw await refused(db, id, principal, "still_held");
+        if (answer === "not_final") throw await refused(readJob, id, principal, "not_final");
+        if (answer === "held") throw await refused(readJob, id, principal, "still_held");
         await recordAudit(db, { principal, action: "job.delete", jobId: id });
         set.status = 204;
       },

@@ -1,18 +1,17 @@
 import { createHash } from "node:crypto";
 import type { Principal } from "../access/principal.ts";
-import type { Database } from "../db/connect.ts";
-import { readJob } from "../queue/read.ts";
+import type { ReadJob } from "../queue/read.ts";
 import { jobJson } from "./job_view.ts";
 import { notFound, Problem, type ProblemKind } from "./problem.ts";
 
 /** The job as it is now. To a client that has seen just that (`If-None-Match`) only that nothing has changed. */
 export async function jobAnswer(
-  db: Database,
+  readJob: ReadJob,
   id: string,
   { userId }: Principal,
   seen: string | null = null,
 ): Promise<Response> {
-  const job = await readJob(db, id, userId);
+  const job = await readJob(id, userId);
   if (job === undefined) throw notFound();
   const body = jobJson(job);
   const etag = `"${createHash("sha256").update(body).digest("base64url")}"`;
@@ -28,12 +27,12 @@ function hasSeen(tags: string, etag: string): boolean {
 
 /** Why an action was refused: says in which state the job is, unless there is none to tell of. */
 export async function refused(
-  db: Database,
+  readJob: ReadJob,
   id: string,
   { userId }: Principal,
   kind: ProblemKind,
 ): Promise<Problem> {
-  const job = await readJob(db, id, userId);
+  const job = await readJob(id, userId);
   return job ? new Problem(kind, `the job is ${job.state}${MORE[kind] ?? ""}`) : notFound();
 }
 

@@ -2,6 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { type Context, Elysia } from "elysia";
 import type { Database } from "../db/connect.ts";
 import type { Inserter } from "../queue/inserter.ts";
+import { jobReader } from "../queue/read.ts";
 import { needs, principalOf } from "./auth.ts";
 import { boundFaults } from "./bound.ts";
 import { invalid } from "./field_errors.ts";
@@ -11,6 +12,7 @@ import { JobView } from "./job_view.ts";
 import type { Kinds } from "./kinds.ts";
 import { NewJobBody, readNewJob } from "./new_job.ts";
 import { MAX_JOB_BYTES } from "./payload.ts";
+import { notFound } from "./problem.ts";
 import { queryParameters } from "./query.ts";
 import { readJson } from "./request_body.ts";
 import {
@@ -49,6 +51,7 @@ const refusals = problems(400, 401, 403, 408, 409, 413, 415, 422, 429, 500, 503)
 
 export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
   const once = insertOnce({ db, inserter });
+  const readJob = jobReader(db);
 
   async function create({ request, set }: Pick<Context, "request" | "set">): Promise<string> {
     const principal = principalOf(request);
@@ -100,7 +103,7 @@ export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
           const wait = readWait(request);
           const id = await create({ request, set });
           await waitFor(id, wait, { request, server, set });
-          return jobAnswer(db, id, principalOf(request));
+          return jobAnswer(readJob, id, principalOf(request));
         },
         {
           beforeHandle: needs("jobs:write"),
@@ -126,9 +129,10 @@ export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
         async ({ params, request, server, set }) => {
           const wait = readWait(request);
           const principal = principalOf(request);
-          if (wait.seconds > 0) await jobAnswer(db, params.id, principal); // nobody waits for what is not there, or not theirs
+          // Nobody waits for what is not there, or not theirs.
+          if (wait.seconds > 0 && !(await readJob(params.id, principal.userId))) throw notFound();
           await waitFor(params.id, wait, { request, server, set });
-          return jobAnswer(db, params.id, principal, request.headers.get("if-none-match"));
+          return jobAnswer(readJob, params.id, principal, request.headers.get("if-none-match"));
         },
         {
           beforeHandle: needs("jobs:read"),

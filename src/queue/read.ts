@@ -1,4 +1,5 @@
 import type { Database } from "../db/connect.ts";
+import { grouped } from "../db/grouped.ts";
 import type { StoredError } from "../job/errors.ts";
 import type { Outcome } from "../job/outcome.ts";
 import type { JobState } from "../job/states.ts";
@@ -51,41 +52,65 @@ type AttemptRow = {
 type JobRow = Omit<JobRecord, "attempts"> & { attempts: AttemptRow[] };
 
 /** With a `userId`, jobs of other users are not there. */
-export async function readJob(
-  db: Database,
-  id: string,
-  userId: string | null = null,
-): Promise<JobRecord | undefined> {
-  const [row] = await db.run(
+export type ReadJob = (id: string, userId?: string | null) => Promise<JobRecord | undefined>;
+
+/** Most of a statement's cost is shared by so many; more would only make those with small jobs wait for large ones. */
+const JOBS_AT_ONCE = 16;
+
+/**
+ * Reads jobs as they are when they are asked for. Those who ask together share a statement: most of what one costs it
+ * costs however many jobs it answers, and reading is what clients do most.
+ */
+export function jobReader(db: Database): ReadJob {
+  const ask = grouped((ids: readonly string[]) => readJobs(db, ids), JOBS_AT_ONCE);
+
+  return async (id, userId = null) => {
+    const asked = id.toLowerCase(); // as the database writes it
+    const job = (await ask(asked)).get(asked);
+    return userId === null || userId === job?.userId ? job : undefined;
+  };
+}
+
+/** By their ids, those that there are. */
+async function readJobs(db: Database, ids: readonly string[]): Promise<Map<string, JobRecord>> {
+  const rows = await db.run(
     (sql) => sql<JobRow[]>`
-    select jobs.id, jobs.kind, jobs.queue, jobs.priority, jobs.user_id as "userId", jobs.resource_id as "resourceId",
-      jobs.payload::text as payload, standing.state, jobs.max_attempts as "maxAttempts",
-      jobs.scheduled_at as "scheduledAt", standing.run_at as "runAt", jobs.timeout_ms as "timeoutMs",
-      to_json(jobs.tags) as tags, jobs.metadata, jobs.created_at as "createdAt",
-      standing.finished_at as "finishedAt", ended.attempts, ended.result
-    from jobsvc.jobs
-    join jobsvc.job_states standing using (id)
+    select job.*
+    -- Keeps the planner from looking at the list: for a short one it would make a plan anew each time.
+    from (select ${[...ids]}::uuid[] as ids offset 0) sent
+    cross join lateral unnest(sent.ids) as asked (id)
     cross join lateral (
-      select
-        coalesce(json_agg(json_build_object(
-          'attempt', attempt, 'outcome', outcome, 'workerId', worker_id, 'workerName', worker.name,
-          'startedAt', started_at, 'finishedAt', finished_at, 'retryAt', retry_at, 'error', error,
-          'usage', usage
-        ) order by attempt), '[]') as attempts,
-        (array_agg(result::text order by attempt desc))[1] as result
-      from (
-        select attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result, usage
-        from jobsvc.attempts
-        where job_id = jobs.id
-        union all
-        select standing.ended_attempts + 1, null, standing.worker_id, standing.leased_at, null, null, null, null, null
-        where standing.lease_id is not null
-      ) attempt
-      left join lateral (select name from jobsvc.workers where workers.id = attempt.worker_id) worker on true
-    ) ended
-    where jobs.id = ${id} and (${userId}::uuid is null or jobs.user_id = ${userId})`,
+      select jobs.id, jobs.kind, jobs.queue, jobs.priority, jobs.user_id as "userId", jobs.resource_id as "resourceId",
+        jobs.payload::text as payload, standing.state, jobs.max_attempts as "maxAttempts",
+        jobs.scheduled_at as "scheduledAt", standing.run_at as "runAt", jobs.timeout_ms as "timeoutMs",
+        to_json(jobs.tags) as tags, jobs.metadata, jobs.created_at as "createdAt",
+        standing.finished_at as "finishedAt", ended.attempts, ended.result
+      from jobsvc.jobs
+      join jobsvc.job_states standing using (id)
+      cross join lateral (
+        select
+          coalesce(json_agg(json_build_object(
+            'attempt', attempt, 'outcome', outcome, 'workerId', worker_id, 'workerName', worker.name,
+            'startedAt', started_at, 'finishedAt', finished_at, 'retryAt', retry_at, 'error', error,
+            'usage', usage
+          ) order by attempt), '[]') as attempts,
+          (array_agg(result::text order by attempt desc))[1] as result
+        from (
+          select attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result, usage
+          from jobsvc.attempts
+          where job_id = jobs.id
+          union all
+          select standing.ended_attempts + 1, null, standing.worker_id, standing.leased_at, null, null, null, null, null
+          where standing.lease_id is not null
+        ) attempt
+        left join lateral (select name from jobsvc.workers where workers.id = attempt.worker_id) worker on true
+      ) ended
+      where jobs.id = asked.id
+      -- Keeps it to the keys: nothing that it may believe of the tables makes it read them from end to end.
+      limit 1
+    ) job`,
   );
-  return row && { ...row, attempts: row.attempts.map(attemptRecord) };
+  return new Map(rows.map((row) => [row.id, { ...row, attempts: row.attempts.map(attemptRecord) }]));
 }
 
 function attemptRecord(row: AttemptRow): AttemptRecord {

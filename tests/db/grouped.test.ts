@@ -16,13 +16,13 @@ const failure = (promise: Promise<unknown>) =>
   );
 
 /** Answers each group when it is told to, with its keys in order. */
-function asked() {
+function asked(fullAt?: number) {
   const groups: { keys: readonly string[]; answer: PromiseWithResolvers<string> }[] = [];
   const ask = grouped((keys: readonly string[]) => {
     const answer = Promise.withResolvers<string>();
     groups.push({ keys, answer });
     return answer.promise;
-  });
+  }, fullAt);
   return { ask, groups };
 }
 
@@ -39,6 +39,25 @@ test("what is asked while a question is in flight shares the next one, each key 
   expect(groups.map(({ keys }) => keys)).toEqual([["a"], ["b", "c", "d"]]);
   groups[1]!.answer.resolve("two");
   expect(await Promise.all(others)).toEqual(["two", "two", "two", "two"]);
+});
+
+test("a group that is full waits for nobody, and its failure is that of its own", async () => {
+  const { ask, groups } = asked(3);
+  const first = ask("a");
+  await Bun.sleep(0);
+  const full = [ask("b"), ask("c"), ask("b"), ask("d")];
+  const later = ask("e");
+  await Bun.sleep(0);
+  expect(groups.map(({ keys }) => keys)).toEqual([["a"], ["b", "c", "d"]]);
+  groups[1]!.answer.reject(new Error("gone"));
+  for (const { reason } of (await Promise.allSettled(full)) as PromiseRejectedResult[])
+    expect(reason).toEqual(new Error("gone"));
+  groups[0]!.answer.resolve("one");
+  expect(await first).toBe("one");
+  await Bun.sleep(0);
+  groups[2]!.answer.resolve("three");
+  expect(await later).toBe("three");
+  expect(groups).toHaveLength(3);
 });
 
 test("a failure is told to those who asked, and nobody after them", async () => {

@@ -110,6 +110,20 @@ describe("creating and reading", () => {
     expect(second > first).toBe(true);
   });
 
+  test("many at once share statements: each gets its own job, and who asks for none is told so", async () => {
+    let statements = 0;
+    const counted: typeof db = { ...db, run: (...args) => db.run(...args).finally(() => statements++) };
+    const counting = testApp({ db: counted }).app;
+    const jobIds = await Promise.all(Array.from({ length: 30 }, () => created()));
+    const [jobs, missing] = await Promise.all([
+      Promise.all(jobIds.map((id) => answered(request(counting, "GET", `/api/jobs/${id}`)))),
+      request(counting, "GET", `/api/jobs/${SOME_ID}`),
+    ]);
+    expect(jobs.map((job) => job.job_id)).toEqual(jobIds);
+    await problemOf(missing, 404);
+    expect(statements).toBeWithin(1, 10);
+  });
+
   test("HEAD reads like GET", async () => {
     const id = await created();
     const head = await request(app, "HEAD", `/api/jobs/${id}`);

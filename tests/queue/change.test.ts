@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, test } from "bun:test";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { changeJob } from "../../src/queue/change.ts";
 import { FIRST_PAGE, pruneJobs } from "../../src/queue/prune.ts";
-import { readJob } from "../../src/queue/read.ts";
+import { jobReader } from "../../src/queue/read.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, insertNew, newJob, passTime, registered, take, working } from "../support/factory.ts";
 import { blocked, blocks, clear, endings, everything, ids, stateOf } from "../support/facts.ts";
@@ -10,6 +10,7 @@ import { meeting } from "../support/meeting.ts";
 import { session } from "../support/session.ts";
 
 const db = await testDatabase();
+const readJob = jobReader(db);
 
 beforeEach(() => clear(db));
 
@@ -35,7 +36,7 @@ const blockOf = async (id: string) => (await blocks(db)).filter((block) => block
 async function placed(id: string) {
   const found = await blockOf(id);
   expect(found).toHaveLength(1);
-  const job = (await readJob(db, id))!;
+  const job = (await readJob(id))!;
   expect(found[0]).toMatchObject({ priority: job.priority, queue: job.queue, runAt: job.runAt! });
   return found[0]!;
 }

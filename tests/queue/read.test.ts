@@ -1,19 +1,21 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { insertJobs } from "../../src/queue/insert.ts";
-import { readJob } from "../../src/queue/read.ts";
+import { jobReader } from "../../src/queue/read.ts";
 import { releaseJobs } from "../../src/queue/release.ts";
 import { rescueJobs } from "../../src/queue/rescue.ts";
 import { retryJob } from "../../src/queue/retry.ts";
 import { testDatabase } from "../support/database.ts";
 import { end, expire, insertNew, newJob, passTime, registered, take, working } from "../support/factory.ts";
-import { clear, databaseNow } from "../support/facts.ts";
+import { clear, databaseNow, ids } from "../support/facts.ts";
+import { session } from "../support/session.ts";
 
 const db = await testDatabase();
+const readJob = jobReader(db);
 
 beforeEach(() => clear(db));
 
-const read = async (id: string) => (await readJob(db, id))!;
+const read = async (id: string) => (await readJob(id))!;
 
 describe("read", () => {
   test("answers what was asked, as it was asked", async () => {
@@ -36,10 +38,10 @@ describe("read", () => {
   });
 
   test("answers nothing for a job that is not there, or not that user's", async () => {
-    expect(await readJob(db, Bun.randomUUIDv7())).toBeUndefined();
+    expect(await readJob(Bun.randomUUIDv7())).toBeUndefined();
     const [job] = await insertNew(db, 1);
-    expect(await readJob(db, job!.id, crypto.randomUUID())).toBeUndefined();
-    expect(await readJob(db, job!.id, job!.userId)).toMatchObject({ id: job!.id });
+    expect(await readJob(job!.id, crypto.randomUUID())).toBeUndefined();
+    expect(await readJob(job!.id, job!.userId)).toMatchObject({ id: job!.id });
   });
 
   test("shows a scheduled job with its time, and then that it is due", async () => {
@@ -175,5 +177,56 @@ describe("read", () => {
     });
     await end(db, worker, again, { result: '"new"' });
     expect(await read(id)).toMatchObject({ state: "completed", result: '"new"' });
+  });
+});
+
+describe("reads that come together", () => {
+  test("share a statement, and each gets its own job", async () => {
+    let statements = 0;
+    const readJob = jobReader({
+      ...db,
+      run(...args) {
+        statements++;
+        return db.run(...args);
+      },
+    });
+    const { worker, jobs } = await working(db, 10);
+    await end(db, worker, jobs.slice(0, 5), { result: '"done"' });
+    const asked = jobs.toReversed();
+    const others = crypto.randomUUID();
+    const [found, loud, again, missing, theirs] = await Promise.all([
+      Promise.all(asked.map(({ id }) => readJob(id))),
+      readJob(jobs[0]!.id.toUpperCase()),
+      readJob(jobs[0]!.id, jobs[0]!.userId),
+      readJob(Bun.randomUUIDv7()),
+      readJob(jobs[0]!.id, others),
+    ]);
+    expect(statements).toBe(1);
+    expect(found.map((job) => job?.id)).toEqual(ids(asked));
+    expect(found.map((job) => job?.result)).toEqual([...Array(5).fill(null), ...Array(5).fill('"done"')]);
+    for (const job of [loud, again])
+      expect(job).toMatchObject({ id: jobs[0]!.id, attempts: [{ attempt: 1 }] });
+    expect([missing, theirs]).toEqual([undefined, undefined]);
+  });
+
+  test("see what was committed before they came, while others are being answered", async () => {
+    const [job] = await insertNew(db, 1);
+    const first = read(job!.id);
+    await cancelJob(db, job!.id);
+    expect(await read(job!.id)).toMatchObject({ state: "cancelled" });
+    await first;
+  });
+
+  test("keep one plan, however many they are", async () => {
+    await using planner = session(db);
+    const readJob = jobReader(planner);
+    const jobs = await insertNew(db, 16);
+    for (const size of [1, 1, 1, 3, 1, 16, 1, 1, 10, 1, 1, 1])
+      await Promise.all(jobs.slice(0, size).map(({ id }) => readJob(id)));
+    const [plans] = await planner.sql`
+      select generic_plans::int as kept, custom_plans::int as made from pg_prepared_statements
+      where statement like '%jobsvc.job_states%' and statement not like '%pg_prepared_statements%'`;
+    // Postgres tries five times what a plan of its own would be worth to a statement.
+    expect(plans).toEqual({ kept: 7, made: 5 });
   });
 });
