@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { Principal } from "../access/principal.ts";
 import type { ReadJob } from "../queue/read.ts";
 import { jobJson } from "./job_view.ts";
@@ -14,7 +13,7 @@ export async function jobAnswer(
   const job = await readJob(id, userId);
   if (job === undefined) throw notFound();
   const body = jobJson(job);
-  const etag = `"${createHash("sha256").update(body).digest("base64url")}"`;
+  const etag = `"${Bun.SHA256.hash(body, "base64url")}"`;
   if (seen !== null && hasSeen(seen, etag)) return new Response(null, { status: 304, headers: { etag } });
   return new Response(body, { headers: { "content-type": "application/json", etag } });
 }
