@@ -14,8 +14,14 @@ export interface RouteTable {
 
 export function routeTable(routes: readonly Route[]): RouteTable {
   const patterns = routes.map((route) => ({ ...route, pattern: patternOf(route.path) }));
-  /** Found without trying patterns, for this is asked at every request. */
   const fixedPaths = new Set(routes.map(({ path }) => path).filter((path) => !path.includes(":")));
+  const withParameters = patterns.filter(({ path }) => path.includes(":"));
+
+  /** Asked at every request: so fixed paths are found without trying patterns, and others by the first that fits. */
+  function routeOf(path: string): string | undefined {
+    const fixed = [path, path.replace(/\/$/, "")].find((spelled) => fixedPaths.has(spelled));
+    return fixed ?? withParameters.find(({ pattern }) => pattern.test(path))?.path;
+  }
 
   /** A fixed path comes before one with parameters, as in the router: `/api/jobs/create` is no job. */
   function routesAt(path: string) {
@@ -31,7 +37,7 @@ export function routeTable(routes: readonly Route[]): RouteTable {
   }
 
   return {
-    routeOf: (path) => (fixedPaths.has(path) ? path : routesAt(path)[0]?.path),
+    routeOf,
     missing(method, path) {
       const methods = methodsAt(path);
       if (methods.length === 0 || methods.includes(method)) return notFound();
