@@ -87,13 +87,16 @@ export async function compile({ main, threads, assets, target, outfile }: Execut
   await Bun.build({
     entrypoints: [main, ...threads],
     target: "bun",
-    // In the executable everything imported is part of the main file. So threads lie beside it there, and
-    // `new URL("./thread.ts", import.meta.url)` finds them from where it finds them in src.
+    // In the executable everything imported is part of the main file, or of pieces beside it. So threads lie there,
+    // too, and `new URL("./thread.ts", import.meta.url)` finds them from where it finds them in src.
     naming: { entry: "[name].[ext]" },
     // Without bytecode every start parses all the sources again. It alone would mean CommonJS, which has no
     // top-level await.
     bytecode: true,
     format: "esm",
+    // In one piece, what a command does not load would be set up at its start all the same; and what several threads
+    // need would lie there several times.
+    splitting: true,
     // Without it stack traces count lines in the bundle, not in our files.
     sourcemap: "linked",
     // Minified it is half a percent smaller, but names are gone from logs and stack traces, and Elysia, which
