@@ -55,7 +55,7 @@ export function memberText(text: string, name: string): string | undefined {
     const endOfName = endOfString(text, at);
     const start = text.indexOf(":", endOfName) + 1;
     const end = endOfMember(text, start);
-    if (stringOf(text.slice(at, endOfName)) === name) found = text.slice(start, end).trim();
+    if (isNamed(text.slice(at, endOfName), name)) found = text.slice(start, end).trim();
     at = end;
   }
 }
@@ -87,12 +87,21 @@ function endOfMember(text: string, start: number): number {
 
 /** The position after the closing quote of the string that opens at `start`, or the end of the text. */
 function endOfString(text: string, start: number): number {
-  for (let at = start + 1; at < text.length; at++) {
-    const code = text.charCodeAt(at);
-    if (code === BACKSLASH) at++;
-    else if (code === QUOTE) return at + 1;
-  }
+  // Strings are most of what there is to read, and the engine finds a quote many at a time.
+  for (let at = text.indexOf('"', start + 1); at !== -1; at = text.indexOf('"', at + 1))
+    if (!isEscaped(text, at)) return at + 1;
   return text.length;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text.charCodeAt(at - backslashes - 1) === BACKSLASH) backslashes++;
+  return backslashes % 2 === 1;
+}
+
+/** Whether this literal of a string says `name`; only one with escapes has to be read for that. */
+function isNamed(literal: string, name: string): boolean {
+  return literal.includes("\\") ? stringOf(literal) === name : literal.slice(1, -1) === name;
 }
 
 function stringOf(literal: string): string | undefined {
