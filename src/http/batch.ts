@@ -120,7 +120,7 @@ async function readJobs(bodies: readonly JsonBody[], kinds: Kinds, principal: Pr
     if (place > 0 && place % JOBS_AT_A_STRETCH === 0) await new Promise(setImmediate);
     try {
       const job = readNewJob(body, kinds);
-      faults.push(...boundFaults(principal, job.userId, `${pointer(place)}/user_id`));
+      faults.push(...boundFaults(principal, job.userId).map((fault) => inJob(place, fault)));
       jobs.push(job);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -136,10 +136,10 @@ async function readJobs(bodies: readonly JsonBody[], kinds: Kinds, principal: Pr
 
 /** The same problem, seen from the whole batch. */
 function ofJob(place: number, { kind, detail, parts }: Problem): Problem {
-  const at = pointer(place);
-  const errors = (parts.errors ?? [{ pointer: "", detail }]).map((fault) => ({
-    ...fault,
-    pointer: at + fault.pointer,
-  }));
+  const errors = (parts.errors ?? [{ pointer: "", detail }]).map((fault) => inJob(place, fault));
   return new Problem(kind, `job ${place}: ${detail}`, { ...parts, errors });
+}
+
+function inJob(place: number, fault: FieldError): FieldError {
+  return { ...fault, pointer: pointer(place) + fault.pointer };
 }

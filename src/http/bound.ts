@@ -3,9 +3,9 @@ import { principalOf } from "./auth.ts";
 import { type FieldError, Problem } from "./problem.ts";
 
 /** What is wrong with a job for this user, asked for with this key: a bound key creates its own user's jobs only. */
-export function boundFaults({ userId }: Principal, jobUserId: string, at = "/user_id"): FieldError[] {
+export function boundFaults({ userId }: Principal, jobUserId: string): FieldError[] {
   if (userId === null || userId === jobUserId.toLowerCase()) return [];
-  return [{ pointer: at, detail: "must be the user that this key is bound to" }];
+  return [{ pointer: "/user_id", detail: "must be the user that this key is bound to" }];
 }
 
 /** For the `beforeHandle` of what tells of everybody's jobs: a key that is bound to one user may not see it. */

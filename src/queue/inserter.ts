@@ -79,7 +79,7 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
       if (free) started = startedJobs(jobs, rows);
       tellWaiting(jobs, started, tells);
       // Without a claim a job that was not inserted now was inserted by an earlier try of this very call.
-      const inserted = new Set(rows.map(({ id }) => id));
+      const inserted = new Set(group.some(({ claim }) => claim) ? rows.map(({ id }) => id) : []);
       for (const { jobs, claim, resolve } of group) {
         resolve(claim === undefined || jobs.every((job) => inserted.has(job.id)));
       }
