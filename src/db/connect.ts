@@ -34,10 +34,9 @@ export interface ConnectOptions {
   prepare: boolean;
 }
 
-/** A living server answers or gives up in less (see STATEMENT_TIMEOUT_MS), so a missed deadline means a dead connection. */
+/** A living server answers or gives up in less (see TIMEOUTS), so a missed deadline means a dead connection. */
 const DEADLINE_MS = 5_000;
-const STATEMENT_TIMEOUT_MS = 4_000;
-const LOCK_TIMEOUT_MS = 2_000;
+const TIMEOUTS = { statement_timeout: 4_000, lock_timeout: 2_000 };
 const CONNECT_TIMEOUT_S = 4;
 /** Long enough for the last endings to be written, short enough for a supervisor's patience. */
 const CLOSE_TIMEOUT_S = 5;
@@ -89,6 +88,14 @@ export function connect(options: ConnectOptions): Database {
   };
 }
 
+/**
+ * The plan of a prepared statement is kept. One that was made while a table had a few rows would read that table from end
+ * to end for each job of a take, and go on so when a burst has brought a million: until somebody analyzes it, takes would
+ * only time out. Every statement of ours that is asked often has an index; where there is none a table is read all the
+ * same, at a price so high that older servers would compile the statement first.
+ */
+const STEADY_PLANS = { enable_seqscan: "off", jit: "off" };
+
 /** A restart of Postgres takes about a second; the tries that fit into the deadline cover it. */
 const RETRY_PAUSE_MS = 250;
 /** With less time left a living server would be taken for a dead one, and its pool be replaced for nothing. */
@@ -103,7 +110,8 @@ function open({ address, name, connections, prepare }: ConnectOptions): Sql {
       application_name: name,
       timezone: "UTC",
       // A pooler in transaction mode, for which prepared statements are turned off, refuses these at the door.
-      ...(prepare && { statement_timeout: STATEMENT_TIMEOUT_MS, lock_timeout: LOCK_TIMEOUT_MS }),
+      ...(prepare && TIMEOUTS),
+      ...(prepare && STEADY_PLANS),
     },
   });
 }

@@ -76,6 +76,10 @@ export async function endAttempts(
         ran_ms, age_ms, retry_after_ms, error, result, usage
       )
     ),
+    known as materialized (
+      -- One walk over the index for all of them, where a look for each would begin at its root.
+      select id from jobsvc.jobs where id = any (array(select job_id from ending))
+    ),
     ended as (
       insert into jobsvc.attempts (
         job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error, result, usage
@@ -86,8 +90,8 @@ export async function endAttempts(
         now() + retry_after_ms * interval '1 millisecond',
         error::jsonb, result::json, usage::jsonb
       from ending
-      -- A deleted job has no history left that would fence its attempts.
-      cross join lateral (select from jobsvc.jobs where jobs.id = ending.job_id limit 1) job
+      -- A deleted job has no history left that would fence its attempts. Counted first, because there are next to none.
+      where (select count(*) from known) = (select count(*) from ending) or job_id in (select id from known)
       order by job_id, attempt
       ${onConflict}
       returning job_id, attempt, outcome, retry_at

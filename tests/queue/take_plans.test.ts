@@ -1,4 +1,5 @@
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
+import { connect } from "../../src/db/connect.ts";
 import { readLanes } from "../../src/queue/lanes.ts";
 import { takeJobs } from "../../src/queue/take.ts";
 import { takeSingly } from "../../src/queue/take_singly.ts";
@@ -98,4 +99,41 @@ describe("take, whatever the plan,", () => {
       expect(ids(await take(db, worker, 4))).toEqual(ids(jobs.slice(4)));
     }
   });
+});
+
+/** From then on a prepared statement keeps its plan. */
+const PLANNED_ANEW = 5;
+const BURST = 2_000;
+
+test("a burst is worked off by index, with the plans of a service that was idle", async () => {
+  const single = connect({ address: db.address, name: "jobsvc test", connections: 1, prepare: true });
+  onTestFinished(() => single.close());
+  const worker = await registered(single);
+  async function work(limit: number) {
+    const jobs = await take(single, worker, limit);
+    await end(single, worker, jobs);
+    return jobs.length;
+  }
+
+  await insertNew(single, 5);
+  await work(5);
+  await db.sql`vacuum analyze`;
+  for (let round = 0; round <= 2 * PLANNED_ANEW; round++) {
+    await insertNew(single, 1);
+    expect(await work(1)).toBe(1);
+  }
+
+  await insertNew(single, BURST);
+  const before = await rowsReadInSequence();
+  while ((await work(500)) > 0);
+  expect((await rowsReadInSequence()) - before).toBe(0);
+
+  /** Of the tables that grow, by the connection that works. */
+  async function rowsReadInSequence(): Promise<number> {
+    await single.run((sql) => sql`select pg_stat_force_next_flush()`);
+    const [read] = await db.sql`
+      select sum(seq_tup_read)::int as rows from pg_stat_user_tables
+      where schemaname = 'jobsvc' and relname in ('jobs', 'attempts', 'ready', 'leases')`;
+    return read!.rows;
+  }
 });
