@@ -8,6 +8,8 @@ export interface Member extends Child {
   role: "api" | "worker";
   /** Where its API or its probes answer. */
   url: string;
+  /** It has come up. */
+  started: boolean;
   /** Signals that it was sent, and when. */
   signals: { name: NodeJS.Signals; atMs: number }[];
 }
@@ -75,6 +77,7 @@ export function openFleet(parts: FleetParts): Fleet {
     const member: Member = {
       role,
       url: `http://127.0.0.1:${port}`,
+      started: false,
       signals,
       pid: child.pid,
       get exitCode() {
@@ -89,6 +92,7 @@ export function openFleet(parts: FleetParts): Fleet {
     };
     members.push(member);
     await until(`${role} ${child.pid} to answer`, () => answers(member), START_PATIENCE_MS);
+    member.started = true;
     return member;
   }
 

@@ -81,7 +81,8 @@ const BY_SIGNAL = 128;
 /** Processes that nobody told to go: one that takes its place would hide why. */
 function deserters({ fleet }: World): Finding[] {
   return fleet.members
-    .filter(({ exitCode, signals }) => exitCode !== undefined && exitCode < BY_SIGNAL && signals.length === 0)
+    .filter(({ started, signals }) => started && signals.length === 0)
+    .filter(({ exitCode }) => exitCode !== undefined && exitCode < BY_SIGNAL)
     .map(({ role, exitCode, said }) => ({
       invariant: "exit",
       what: `a ${role} left with ${exitCode}: ${said().trimEnd().split("\n").at(-1)}`,
