@@ -7,7 +7,7 @@ import { readHeld } from "../../src/queue/held.ts";
 import { rescueJobs } from "../../src/queue/rescue.ts";
 import { testDatabase } from "../support/database.ts";
 import { expire, passTime, working } from "../support/factory.ts";
-import { blocks, clear, endings, everything, leases, outcomes, stateOf } from "../support/facts.ts";
+import { blocked, blocks, clear, endings, everything, leases, outcomes, stateOf } from "../support/facts.ts";
 import { meeting } from "../support/meeting.ts";
 import { heldOf, lookAt, PULL_TTL_MS, pulling } from "../support/pulling.ts";
 import { session } from "../support/session.ts";
@@ -257,6 +257,29 @@ describe("a beat", () => {
     const before = await everything(db);
     expect(await beatHeld(db, heldOf(job))).toBeUndefined();
     expect(await everything(db)).toEqual(before);
+  });
+
+  test("waits for another one, and counts as well", async () => {
+    const { job } = await one();
+    await using other = session(db);
+    await other.sql`begin`;
+    expect(await beatHeld(other, heldOf(job))).toBeDate();
+    const beat = beatHeld(db, heldOf(job));
+    await blocked(db);
+    await other.sql`commit`;
+    expect(await beat).toBeDate();
+  });
+
+  test("waits for whoever ends the job in this moment, so that it can be said how", async () => {
+    const { job } = await one();
+    await using other = session(db);
+    await other.sql`begin`;
+    expect(await endHeld(other, await lookAt(db, job), COMPLETED)).toBeNull();
+    const beat = beatHeld(db, heldOf(job));
+    await blocked(db);
+    await other.sql`commit`;
+    expect(await beat).toBeUndefined();
+    expect(await lookAt(db, job)).toMatchObject({ stale: "finished" });
   });
 
   test("means nothing under another name, and for a job in a process of ours", async () => {
