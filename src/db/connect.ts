@@ -36,6 +36,7 @@ export interface ConnectOptions {
 
 /** A living server answers or gives up in less (see TIMEOUTS), so a missed deadline means a dead connection. */
 const DEADLINE_MS = 5_000;
+/** What the server itself cuts short, in milliseconds. */
 const TIMEOUTS = { statement_timeout: 4_000, lock_timeout: 2_000 };
 const CONNECT_TIMEOUT_S = 4;
 /** Long enough for the last endings to be written, short enough for a supervisor's patience. */
