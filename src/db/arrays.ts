@@ -37,6 +37,24 @@ export function oneIfAlike<Value extends Element>(values: readonly Value[]): rea
   return values.every((value) => value === values[0]) ? values.slice(0, 1) : values;
 }
 
+/** A column of a statement that says once what every row has in common, and what each has where they differ. */
+export interface Column<Value extends Element> {
+  all: Value | null;
+  each: readonly Value[];
+}
+
+/** Of no rows every column is null. */
+export function column<Row, Value extends Element>(
+  rows: readonly Row[],
+  valueIn: (row: Row) => Value,
+): Column<Value> {
+  const [first] = rows;
+  if (first === undefined) return { all: null, each: [] };
+  const all = valueIn(first);
+  if (rows.every((row) => valueIn(row) === all)) return { all, each: [] };
+  return { all: null, each: rows.map(valueIn) };
+}
+
 /** A column in which nothing stands need not be sent: `unnest` fills an empty list up with nulls. */
 export function noneIfNull<Value extends Element>(values: readonly Value[]): readonly Value[] {
   return values.every((value) => value === null) ? [] : values;

@@ -1,16 +1,13 @@
-import { arrayLiteral, noneIfNull, oneIfAlike } from "../db/arrays.ts";
+import { arrayLiteral } from "../db/arrays.ts";
 import type { Database, Sql } from "../db/connect.ts";
+import { isTaken } from "../db/deadline.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
 import { WORK_CHANNEL } from "./channels.ts";
 import type { Claim } from "./claim.ts";
 import { type FreeSlots, type InsertedRow, starting } from "./direct_start.ts";
-
-/**
- * A block is locked, taken and cut as one row. So many ids still fit into the row itself: of a larger block the rest would
- * be moved out and back (TOAST) at each take that leaves something of it.
- */
-const MAX_BLOCK_SIZE = 100;
+import { insertLane, MAX_BLOCK_SIZE, shareLane } from "./insert_lane.ts";
+import { newRows } from "./new_rows.ts";
 
 /** Jobs that are inserted at most once, however often the request for them is repeated. */
 export interface ClaimedJobs extends Claim {
@@ -43,42 +40,31 @@ export async function insertJobs(
 }
 
 /** The same, with all that an insert can do beside it. */
-export async function insertInto(
+export async function insertInto(db: Database, insert: Insert): Promise<InsertedRow[]> {
+  const { jobs, claims = [], free, tells = false } = insert;
+  if (claims.length === 0 && free === undefined && shareLane(jobs)) {
+    try {
+      await insertLane(db, jobs, tells);
+      return waitingRows(jobs);
+    } catch (error) {
+      if (!isTaken(error)) throw error;
+    }
+  }
+  return await insertAny(db, insert);
+}
+
+/** Any jobs, be they there already or not: the blocks are made of those that were inserted. */
+async function insertAny(
   db: Database,
   { jobs, claims = [], free, tells = false }: Insert,
 ): Promise<InsertedRow[]> {
   const [answer] = await insertNewKeys(db, (sql, onConflict) => {
+    const { sent, inserting } = newRows(sql, jobs);
     const { leases, waiting, leaseOf, joined } = starting(sql, free);
     return sql<Answer[]>`
-    with ${claiming(sql, claims)} inserted as (
-      insert into jobsvc.jobs (
-        id, kind, queue, priority, user_id, resource_id, payload, max_attempts, scheduled_at, timeout_ms, tags, metadata
-      )
-      select job.id,
-        coalesce(job.kind, sent.kind[1]), coalesce(job.queue, sent.queue[1]), coalesce(job.priority, sent.priority[1]),
-        coalesce(job.user_id, sent.user_id[1]), coalesce(job.resource_id, sent.resource_id[1]), job.payload::json,
-        coalesce(job.max_attempts, sent.max_attempts[1]), job.scheduled_at, job.timeout_ms,
-        coalesce(job.tags, sent.tags[1])::text[], coalesce(job.metadata, sent.metadata[1])::jsonb
-      from (
-        select
-          ${oneIfAlike(jobs.map((job) => job.kind))}::text[] as kind,
-          ${oneIfAlike(jobs.map((job) => job.queue))}::text[] as queue,
-          ${oneIfAlike(jobs.map((job) => job.priority))}::int2[] as priority,
-          ${oneIfAlike(jobs.map((job) => job.userId))}::uuid[] as user_id,
-          ${oneIfAlike(jobs.map((job) => job.resourceId))}::uuid[] as resource_id,
-          ${oneIfAlike(jobs.map((job) => job.maxAttempts))}::int2[] as max_attempts,
-          ${oneIfAlike(jobs.map((job) => arrayLiteral(job.tags)))}::text[] as tags,
-          ${oneIfAlike(jobs.map((job) => JSON.stringify(job.metadata)))}::text[] as metadata
-      ) sent
-      cross join lateral unnest(
-        sent.kind, sent.queue, sent.priority, sent.user_id, sent.resource_id, sent.max_attempts, sent.tags, sent.metadata,
-        ${jobs.map((job) => job.id)}::uuid[],
-        ${jobs.map((job) => job.payload)}::text[],
-        ${noneIfNull(jobs.map((job) => job.scheduledAt?.toISOString() ?? null))}::timestamptz[],
-        ${noneIfNull(jobs.map((job) => job.timeoutMs))}::int4[]
-      ) as job (
-        kind, queue, priority, user_id, resource_id, max_attempts, tags, metadata, id, payload, scheduled_at, timeout_ms
-      )
+    with ${claiming(sql, claims)} ${sent}
+    inserted as (
+      ${inserting}
       ${unlessClaimedBefore(sql, claims)}
       ${onConflict}
       returning id, queue, kind, priority, greatest(scheduled_at, created_at) as run_at
@@ -110,7 +96,11 @@ export async function insertInto(
     ) as rows
     from inserted`;
   });
-  return answer?.rows ?? (answer?.inserted ? jobs.map(({ id }) => ({ id, leaseId: null })) : []);
+  return answer?.rows ?? (answer?.inserted ? waitingRows(jobs) : []);
+}
+
+function waitingRows(jobs: readonly NewJob[]): InsertedRow[] {
+  return jobs.map(({ id }) => ({ id, leaseId: null }));
 }
 
 interface Answer {

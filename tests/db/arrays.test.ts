@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { arrayLiteral, noneIfNull, oneIfAlike } from "../../src/db/arrays.ts";
+import { arrayLiteral, column, noneIfNull, oneIfAlike } from "../../src/db/arrays.ts";
 import { testDatabase } from "../support/database.ts";
 
 const db = await testDatabase();
@@ -111,6 +111,15 @@ describe("a column", () => {
     expect(oneIfAlike(["a", "a", "a"])).toEqual(["a"]);
     expect(oneIfAlike([0, 0, 1])).toEqual([0, 0, 1]);
     expect(oneIfAlike([])).toEqual([]);
+  });
+
+  test("says once what all rows have in common, and of each what differs", () => {
+    const length = (text: string) => text.length;
+    expect(column(["a", "b"], length)).toEqual({ all: 1, each: [] });
+    expect(column(["a", "bc"], length)).toEqual({ all: null, each: [1, 2] });
+    expect(column([null, "a"], (text) => text)).toEqual({ all: null, each: [null, "a"] });
+    expect(column([null, null], (text) => text)).toEqual({ all: null, each: [] });
+    expect(column([], length)).toEqual({ all: null, each: [] });
   });
 
   test("in which nothing stands is not sent, and any other as it is", () => {

@@ -97,6 +97,12 @@ describe("insert", () => {
     expect(made.at(-2)!.runAt).toEqual(soon);
   });
 
+  test("makes blocks by the order of ids, in whatever order the jobs came", async () => {
+    const jobs = many(150);
+    await insertJobs(db, jobs.toReversed());
+    expect((await blocks(db)).flatMap((block) => block.jobIds)).toEqual(ids(jobs));
+  });
+
   test("cuts each group into blocks by itself", async () => {
     await insertJobs(db, [...many(101), ...many(101, { priority: 2 })]);
     const sizes = (await blocks(db)).map((block) => [block.priority, block.jobIds.length]);
@@ -165,6 +171,8 @@ describe("insert", () => {
     ["a priority out of range", { priority: 0 }],
     ["a payload that is not JSON", { payload: "{oops" }],
     ["an empty payload", { payload: "" }],
+    ["payloads for two", { payload: "1\u00012" }],
+    ["a control character for a payload", { payload: "\u0001" }],
     ["no attempts at all", { maxAttempts: 0 }],
     ["an id that is none", { id: "42" }],
     ["a NUL in a text", { queue: "a\u0000b" }],
