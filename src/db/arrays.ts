@@ -43,16 +43,19 @@ export interface Column<Value extends Element> {
   each: readonly Value[];
 }
 
-/** Of no rows every column is null. */
-export function column<Row, Value extends Element>(
+/** The column of one member of the rows, each as `sent` makes it. Of no rows every column is null. */
+export function column<Row extends object, Name extends keyof Row, Value extends Element>(
   rows: readonly Row[],
-  valueIn: (row: Row) => Value,
+  name: Name,
+  sent: (value: Row[Name]) => Value,
 ): Column<Value> {
   const [first] = rows;
   if (first === undefined) return { all: null, each: [] };
-  const all = valueIn(first);
-  if (rows.every((row) => valueIn(row) === all)) return { all, each: [] };
-  return { all: null, each: rows.map(valueIn) };
+  const value = first[name];
+  const all = sent(value);
+  // The very same value need not be looked into.
+  if (rows.every((row) => row[name] === value || sent(row[name]) === all)) return { all, each: [] };
+  return { all: null, each: rows.map((row) => sent(row[name])) };
 }
 
 /** A column in which nothing stands need not be sent: `unnest` fills an empty list up with nulls. */

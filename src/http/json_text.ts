@@ -55,7 +55,7 @@ export function memberText(text: string, name: string): string | undefined {
     const endOfName = endOfString(text, at);
     const start = text.indexOf(":", endOfName) + 1;
     const end = endOfMember(text, start);
-    if (isNamed(text.slice(at, endOfName), name)) found = text.slice(start, end).trim();
+    if (isNamed(text, at, endOfName, name)) found = text.slice(start, end).trim();
     at = end;
   }
 }
@@ -99,9 +99,12 @@ function isEscaped(text: string, at: number): boolean {
   return backslashes % 2 === 1;
 }
 
-/** Whether this literal of a string says `name`; only one with escapes has to be read for that. */
-function isNamed(literal: string, name: string): boolean {
-  return literal.includes("\\") ? stringOf(literal) === name : literal.slice(1, -1) === name;
+/** Whether the literal of a string says `name`. With escapes in it, it is longer, and has to be read for that. */
+function isNamed(text: string, start: number, end: number, name: string): boolean {
+  const longer = end - start - '""'.length - name.length;
+  if (longer <= 0) return longer === 0 && text.startsWith(name, start + 1);
+  const literal = text.slice(start, end);
+  return literal.includes("\\") && stringOf(literal) === name;
 }
 
 function stringOf(literal: string): string | undefined {

@@ -14,6 +14,7 @@ import { instantFaults } from "./instant.ts";
 import type { Kind, Kinds } from "./kinds.ts";
 import { metadataFaults } from "./metadata.ts";
 import { payloadFaults, payloadText } from "./payload.ts";
+import type { FieldError } from "./problem.ts";
 import type { JsonBody } from "./request_body.ts";
 import { INSTANT_PATTERN, name, nullable, open, uuid } from "./schemas.ts";
 import { textFaults } from "./storable.ts";
@@ -98,15 +99,20 @@ const schema = TypeCompiler.Compile(NewJobBody);
 export function readNewJob({ value, text }: JsonBody, kinds: Kinds): NewJob {
   if (!schema.Check(value)) throw invalid(fieldErrors(schema.Errors(value)));
   const payload = payloadText(value.payload, text);
-  const faults = [
-    ...instantFaults(value.scheduled_at ?? null, "/scheduled_at"),
-    ...textFaults(value.tags ?? [], "/tags"),
-    ...metadataFaults(value.metadata ?? {}, "/metadata"),
-    ...payloadFaults(value.payload, payload, (parsed) => kinds.checkPayload(value.resource_type, parsed)),
-  ];
+  const faults: FieldError[] = [];
+  // Of a batch, most jobs have none of these, and thousands of empty lists cost more than all else here.
+  if (value.scheduled_at) faults.push(...instantFaults(value.scheduled_at, "/scheduled_at"));
+  if (value.tags) faults.push(...textFaults(value.tags, "/tags"));
+  if (value.metadata) faults.push(...metadataFaults(value.metadata, "/metadata"));
+  const check = (parsed: unknown) => kinds.checkPayload(value.resource_type, parsed);
+  faults.push(...payloadFaults(value.payload, payload, check));
   if (faults.length > 0) throw invalid(faults);
   return newJob(value, payload, kinds.find(value.resource_type));
 }
+
+/** The same for all that have none, so that an insert sees at a glance that they are alike. */
+const NO_TAGS: readonly string[] = [];
+const NO_METADATA: Readonly<Record<string, unknown>> = {};
 
 function newJob(body: NewJobBody, payload: string, kind: Kind | undefined): NewJob {
   return {
@@ -121,7 +127,7 @@ function newJob(body: NewJobBody, payload: string, kind: Kind | undefined): NewJ
       body.max_retries === undefined ? (kind?.maxAttempts ?? DEFAULT_MAX_RETRIES + 1) : body.max_retries + 1,
     scheduledAt: body.scheduled_at ? new Date(body.scheduled_at) : null,
     timeoutMs: body.timeout_ms ?? null,
-    tags: body.tags ?? [],
-    metadata: body.metadata ?? {},
+    tags: body.tags ?? NO_TAGS,
+    metadata: body.metadata ?? NO_METADATA,
   };
 }

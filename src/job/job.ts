@@ -26,8 +26,8 @@ export interface NewJob {
   maxAttempts: number;
   scheduledAt: Date | null;
   timeoutMs: number | null;
-  tags: string[];
-  metadata: Record<string, unknown>;
+  tags: readonly string[];
+  metadata: Readonly<Record<string, unknown>>;
 }
 
 /** A job that was lost this often is suspected of killing its worker (see `queue/rescue.ts`). */

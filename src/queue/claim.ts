@@ -1,4 +1,4 @@
-import type { Database } from "../db/connect.ts";
+import type { Database, Sql } from "../db/connect.ts";
 
 /** A request that its sender may repeat: one owner's key, and a hash of what was asked with it. */
 export interface Claim {
@@ -23,8 +23,16 @@ export async function readClaim(db: Database, owner: string, key: string): Promi
   return claim;
 }
 
+/** Stands behind the insert of claims: one that was made is left alone for a day, and not returned. */
+export function unlessMade(sql: Sql) {
+  return sql`
+      on conflict (owner, key) do update
+      set request_hash = excluded.request_hash, job_ids = excluded.job_ids, created_at = excluded.created_at
+      where idempotency_keys.created_at < now() - interval '24 hours'`;
+}
+
 /**
- * Forgets claims that are old enough to be made anew; see `insert.ts` for how old that is. The age is looked at once
+ * Forgets claims that are old enough to be made anew. The age is looked at once
  * more of the row that is deleted, for it may be made anew in this moment.
  */
 export async function pruneClaims(db: Database, limit: number): Promise<number> {

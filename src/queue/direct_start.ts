@@ -54,8 +54,9 @@ export function starting(sql: Sql, free: FreeSlots | undefined) {
   };
 }
 
-/** The jobs that may start at once, as a take would answer them. */
-export function startedJobs(jobs: readonly NewJob[], rows: readonly InsertedRow[]): TakenJob[] {
+/** The jobs that may start at once, as a take would answer them. Without rows all of them wait. */
+export function startedJobs(jobs: readonly NewJob[], rows: readonly InsertedRow[] | null): TakenJob[] {
+  if (rows === null) return [];
   const byId = new Map(jobs.map((job) => [job.id, job]));
   return rows.flatMap(({ id, leaseId }) => {
     const job = byId.get(id);

@@ -4,7 +4,7 @@ import { isTaken } from "../db/deadline.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
 import { WORK_CHANNEL } from "./channels.ts";
-import type { Claim } from "./claim.ts";
+import { type Claim, unlessMade } from "./claim.ts";
 import { type FreeSlots, type InsertedRow, starting } from "./direct_start.ts";
 import { insertLane, MAX_BLOCK_SIZE, shareLane } from "./insert_lane.ts";
 import { newRows } from "./new_rows.ts";
@@ -36,16 +36,17 @@ export async function insertJobs(
   jobs: readonly NewJob[],
   claims: readonly ClaimedJobs[] = [],
 ): Promise<string[]> {
-  return (await insertInto(db, { jobs, claims })).map(({ id }) => id);
+  return ((await insertInto(db, { jobs, claims })) ?? jobs).map(({ id }) => id);
 }
 
-/** The same, with all that an insert can do beside it. */
-export async function insertInto(db: Database, insert: Insert): Promise<InsertedRow[]> {
+/** The same, with all that an insert can do beside it. Null when all jobs were inserted and wait, as they do as good as always. */
+export async function insertInto(db: Database, insert: Insert): Promise<InsertedRow[] | null> {
   const { jobs, claims = [], free, tells = false } = insert;
-  if (claims.length === 0 && free === undefined && shareLane(jobs)) {
+  const [claim] = claims;
+  const together = claims.length === 0 || claim!.jobIds.length === jobs.length;
+  if (together && free === undefined && shareLane(jobs)) {
     try {
-      await insertLane(db, jobs, tells);
-      return waitingRows(jobs);
+      return (await insertLane(db, { jobs, claim, tells })) ? null : [];
     } catch (error) {
       if (!isTaken(error)) throw error;
     }
@@ -57,7 +58,7 @@ export async function insertInto(db: Database, insert: Insert): Promise<Inserted
 async function insertAny(
   db: Database,
   { jobs, claims = [], free, tells = false }: Insert,
-): Promise<InsertedRow[]> {
+): Promise<InsertedRow[] | null> {
   const [answer] = await insertNewKeys(db, (sql, onConflict) => {
     const { sent, inserting } = newRows(sql, jobs);
     const { leases, waiting, leaseOf, joined } = starting(sql, free);
@@ -96,11 +97,7 @@ async function insertAny(
     ) as rows
     from inserted`;
   });
-  return answer?.rows ?? (answer?.inserted ? waitingRows(jobs) : []);
-}
-
-function waitingRows(jobs: readonly NewJob[]): InsertedRow[] {
-  return jobs.map(({ id }) => ({ id, leaseId: null }));
+  return answer!.inserted === 0 ? [] : answer!.rows;
 }
 
 interface Answer {
@@ -124,9 +121,7 @@ function claiming(sql: Sql, claims: readonly ClaimedJobs[]) {
     claimed as (
       insert into jobsvc.idempotency_keys (owner, key, request_hash, job_ids)
       select owner, key, request_hash, job_ids from claim order by owner, key
-      on conflict (owner, key) do update
-      set request_hash = excluded.request_hash, job_ids = excluded.job_ids, created_at = excluded.created_at
-      where idempotency_keys.created_at < now() - interval '24 hours'
+      ${unlessMade(sql)}
       returning job_ids
     ),`;
 }

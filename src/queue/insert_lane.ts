@@ -1,6 +1,7 @@
-import type { Database } from "../db/connect.ts";
+import type { Database, Sql } from "../db/connect.ts";
 import type { NewJob } from "../job/job.ts";
 import { WORK_CHANNEL } from "./channels.ts";
+import { type Claim, unlessMade } from "./claim.ts";
 import { newRows } from "./new_rows.ts";
 
 /**
@@ -23,25 +24,54 @@ export function shareLane(jobs: readonly NewJob[]): boolean {
   );
 }
 
+export interface LaneInsert {
+  jobs: readonly NewJob[];
+  /** Of all jobs together. */
+  claim: Claim | undefined;
+  tells: boolean;
+}
+
 /**
- * Inserts jobs that share a lane, all of them or none: it throws when one is there already.
+ * Inserts jobs that share a lane, all of them or none: it answers false when their claim was made before, and throws when
+ * one of them is there already.
  *
  * Which ids make a block is known before anything is inserted, so that the server cuts the blocks out of the list that it
  * was sent. To gather, sort and number what an insert has done costs half as much again as the insert.
  */
-export async function insertLane(db: Database, jobs: readonly NewJob[], tells: boolean): Promise<void> {
-  await db.run((sql) => {
+export async function insertLane(db: Database, { jobs, claim, tells }: LaneInsert): Promise<boolean> {
+  const [answer] = await db.run((sql) => {
     const { sent, inserting } = newRows(sql, jobs);
-    return sql`
+    const isNew = claim ? sql`exists (select from claimed)` : sql`true`;
+    return sql<{ inserted: boolean }[]>`
     with ${sent}
-    inserted as (${inserting}),
+    ${claim ? claiming(sql, claim) : sql``}
+    inserted as (
+      ${inserting}
+      where ${isNew}
+    ),
     blocks as (
       insert into jobsvc.ready (queue, kind, priority, run_at, attempt, job_ids)
       select queue, kind, priority, greatest(scheduled_at, now()), 1, ids[first:first + ${MAX_BLOCK_SIZE - 1}::int]
       from sent
       cross join generate_series(1, cardinality(ids), ${MAX_BLOCK_SIZE}::int) first
+      where ${isNew}
       order by first
+    ),
+    told as (
+      select pg_notify(${WORK_CHANNEL}, queue) from sent where ${tells}::boolean and ${isNew}
     )
-    select pg_notify(${WORK_CHANNEL}, queue) from sent where ${tells}::boolean`;
+    -- What is told has to be counted: Postgres leaves out a query that nobody asks for its rows.
+    select ${isNew} as inserted, (select count(*)::int from told) as told`;
   });
+  return answer!.inserted;
+}
+
+function claiming(sql: Sql, { owner, key, requestHash }: Claim) {
+  return sql`
+    claimed as (
+      insert into jobsvc.idempotency_keys (owner, key, request_hash, job_ids)
+      select ${owner}, ${key}, ${requestHash}, ids from sent
+      ${unlessMade(sql)}
+      returning key
+    ),`;
 }

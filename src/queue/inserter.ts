@@ -69,17 +69,17 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
   }
 
   async function insertGroup(group: readonly Waiting[]) {
-    const jobs = group.flatMap(({ jobs }) => jobs);
+    const jobs = group.length === 1 ? group[0]!.jobs : group.flatMap(({ jobs }) => jobs);
     // A group of several queues is rare where slots are free: the others wait for a take.
     const free = jobs[0] && offer?.(jobs[0].queue, jobs.length);
     const tells = leaveTelling?.() ?? false;
     let started: TakenJob[] = [];
     try {
       const rows = await insertInto(db, { jobs, claims: claimsOf(group), free, tells });
-      if (free) started = startedJobs(jobs, rows);
+      started = startedJobs(jobs, rows);
       tellWaiting(jobs, started, tells);
       // Without a claim a job that was not inserted now was inserted by an earlier try of this very call.
-      const inserted = new Set(group.some(({ claim }) => claim) ? rows.map(({ id }) => id) : []);
+      const inserted = new Set(group.some(({ claim }) => claim) ? (rows ?? jobs).map(({ id }) => id) : []);
       for (const { jobs, claim, resolve } of group) {
         resolve(claim === undefined || jobs.every((job) => inserted.has(job.id)));
       }
@@ -103,8 +103,9 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
 
   function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[], told: boolean) {
     const ids = new Set(started.map(({ id }) => id));
-    const waiting = ids.size === 0 ? jobs : jobs.filter(({ id }) => !ids.has(id));
-    if (waiting.length > 0) onWaiting(new Set(waiting.map(({ queue }) => queue)), told);
+    const queues = new Set<string>();
+    for (const { id, queue } of jobs) if (!ids.has(id)) queues.add(queue);
+    if (queues.size > 0) onWaiting(queues, told);
   }
 
   return {

@@ -20,21 +20,21 @@ export interface NewRows {
  * ready for every row. Payloads go as one text, which is cheaper to write and to read than an array of quoted ones.
  */
 export function newRows(sql: Sql, jobs: readonly NewJob[]): NewRows {
-  const kind = column(jobs, (job) => job.kind);
-  const queue = column(jobs, (job) => job.queue);
-  const priority = column(jobs, (job) => job.priority);
-  const userId = column(jobs, (job) => job.userId);
-  const resourceId = column(jobs, (job) => job.resourceId);
-  const maxAttempts = column(jobs, (job) => job.maxAttempts);
-  const scheduledAt = column(jobs, (job) => job.scheduledAt?.toISOString() ?? null);
-  const timeoutMs = column(jobs, (job) => job.timeoutMs);
-  const tags = column(jobs, (job) => arrayLiteral(job.tags));
-  const metadata = column(jobs, (job) => JSON.stringify(job.metadata));
+  const kind = column(jobs, "kind", itself);
+  const queue = column(jobs, "queue", itself);
+  const priority = column(jobs, "priority", itself);
+  const userId = column(jobs, "userId", itself);
+  const resourceId = column(jobs, "resourceId", itself);
+  const maxAttempts = column(jobs, "maxAttempts", itself);
+  const scheduledAt = column(jobs, "scheduledAt", (at) => at?.toISOString() ?? null);
+  const timeoutMs = column(jobs, "timeoutMs", itself);
+  const tags = column(jobs, "tags", arrayLiteral);
+  const metadata = column(jobs, "metadata", JSON.stringify);
   const payloads = jobs.map((job) => job.payload).join(BETWEEN_PAYLOADS);
   return {
     sent: sql`
     sent as materialized (
-      select ${jobs.map((job) => job.id)}::uuid[] as ids,
+      select ${`{${jobs.map((job) => job.id).join(",")}}`}::text::uuid[] as ids,
         ${kind.all}::text as kind, ${queue.all}::text as queue, ${priority.all}::int2 as priority,
         ${userId.all}::uuid as user_id, ${resourceId.all}::uuid as resource_id, ${maxAttempts.all}::int2 as max_attempts,
         ${scheduledAt.all}::timestamptz as scheduled_at, ${timeoutMs.all}::int4 as timeout_ms,
@@ -60,4 +60,8 @@ export function newRows(sql: Sql, jobs: readonly NewJob[]): NewRows {
         id, payload, kind, queue, priority, user_id, resource_id, max_attempts, scheduled_at, timeout_ms, tags, metadata
       )`,
   };
+}
+
+function itself<Value>(value: Value): Value {
+  return value;
 }

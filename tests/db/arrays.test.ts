@@ -114,12 +114,17 @@ describe("a column", () => {
   });
 
   test("says once what all rows have in common, and of each what differs", () => {
-    const length = (text: string) => text.length;
-    expect(column(["a", "b"], length)).toEqual({ all: 1, each: [] });
-    expect(column(["a", "bc"], length)).toEqual({ all: null, each: [1, 2] });
-    expect(column([null, "a"], (text) => text)).toEqual({ all: null, each: [null, "a"] });
-    expect(column([null, null], (text) => text)).toEqual({ all: null, each: [] });
-    expect(column([], length)).toEqual({ all: null, each: [] });
+    const of = (...texts: (string | null)[]) =>
+      column(
+        texts.map((text) => ({ text })),
+        "text",
+        (text) => text?.length ?? null,
+      );
+    expect(of("a", "b")).toEqual({ all: 1, each: [] });
+    expect(of("a", "bc")).toEqual({ all: null, each: [1, 2] });
+    expect(of(null, "a")).toEqual({ all: null, each: [null, 1] });
+    expect(of(null, null)).toEqual({ all: null, each: [] });
+    expect(of()).toEqual({ all: null, each: [] });
   });
 
   test("in which nothing stands is not sent, and any other as it is", () => {
