@@ -8,6 +8,9 @@ import { type ClaimedJobs, insertInto } from "./insert.ts";
 /** One statement's worth; beyond it the parsing of the arrays delays those who wait more than a second trip would. */
 const MAX_GROUP = 1_000;
 
+/** A group that is full gains nothing by waiting: it is written out and sent while the server has another one in hand. */
+const MAX_IN_FLIGHT = 2;
+
 export interface Inserter {
   /**
    * Resolves once the jobs are committed, all of them; with false when the claim had been made before, so that nothing
@@ -47,13 +50,23 @@ interface Waiting {
  */
 export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts): Inserter {
   let waiting: Waiting[] = [];
-  let inFlight = false;
+  let inFlight = 0;
 
-  async function flush() {
-    if (inFlight) return;
-    inFlight = true;
-    while (waiting.length > 0) await insertGroup(nextGroup());
-    inFlight = false;
+  function flush() {
+    while (waiting.length > 0 && (inFlight === 0 || (inFlight < MAX_IN_FLIGHT && isFull()))) void send();
+  }
+
+  async function send() {
+    inFlight++;
+    await insertGroup(nextGroup());
+    inFlight--;
+    flush();
+  }
+
+  /** Whether what waits is worth a statement by itself. */
+  function isFull(): boolean {
+    let jobs = 0;
+    return waiting.some((one) => (jobs += one.jobs.length) >= MAX_GROUP);
   }
 
   /** As many as fit into a statement, and at least one. */
@@ -112,7 +125,7 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
     insert(jobs, claim) {
       return new Promise((resolve, reject) => {
         waiting.push({ jobs, claim, resolve, reject });
-        void flush();
+        flush();
       });
     },
   };

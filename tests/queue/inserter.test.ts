@@ -51,6 +51,21 @@ describe("inserter", () => {
     expect(await states(db)).toEqual({ available: 2_101 });
   });
 
+  test("sends a full group while a statement is in flight, but no third one", async () => {
+    const { db: watched, seen } = counted(db);
+    const { insert } = inserter({ db: watched, onWaiting: nobody });
+    const inserts = [insert([newJob()])];
+    inserts.push(insert(many(999)));
+    expect(seen.statements).toBe(1);
+    inserts.push(insert([newJob()]));
+    expect(seen.statements).toBe(2);
+    inserts.push(insert(many(1_000)));
+    expect(seen.statements).toBe(2);
+    await Promise.all(inserts);
+    expect(seen.statements).toBe(3);
+    expect(await states(db)).toEqual({ available: 2_001 });
+  });
+
   test("works again after it has been idle", async () => {
     const { insert } = inserter({ db, onWaiting: nobody });
     await insert([newJob()]);
