@@ -14,7 +14,7 @@ import { NewJobBody, readNewJob } from "./new_job.ts";
 import { pointer } from "./pointer.ts";
 import { type FieldError, Problem } from "./problem.ts";
 import { JSON_TYPE, type JsonBody, mediaType, parseJson, readText } from "./request_body.ts";
-import { answered, IDEMPOTENCY_HEADER, ProblemBody, problems, uuid } from "./schemas.ts";
+import { answered, IDEMPOTENCY_HEADER, ProblemBody, problems } from "./schemas.ts";
 import { TRACEPARENT_HEADER, traced } from "./traced.ts";
 
 export interface BatchParts {
@@ -39,8 +39,11 @@ const Batch = Type.Array(NewJobBody, {
   examples: [NewJobBody.examples],
 });
 
+/** Made by us: the pattern, by which those of callers are held to the plain form, would be looked at thousands of times. */
+const MadeId = Type.String({ format: "uuid" });
+
 const CreatedBatch = answered(
-  { job_ids: Type.Array(uuid(), { description: "In the order of the jobs." }) },
+  { job_ids: Type.Array(MadeId, { description: "In the order of the jobs." }) },
   { $id: "CreatedBatch", description: "All jobs are committed." },
 );
 
@@ -116,11 +119,11 @@ function checkCount(jobs: number) {
 async function readJobs(bodies: readonly JsonBody[], kinds: Kinds, principal: Principal): Promise<NewJob[]> {
   const jobs: NewJob[] = [];
   const faults: FieldError[] = [];
-  for (const [place, body] of bodies.entries()) {
+  for (let place = 0; place < bodies.length; place++) {
     if (place > 0 && place % JOBS_AT_A_STRETCH === 0) await new Promise(setImmediate);
     try {
-      const job = readNewJob(body, kinds);
-      faults.push(...boundFaults(principal, job.userId).map((fault) => inJob(place, fault)));
+      const job = readNewJob(bodies[place]!, kinds);
+      for (const fault of boundFaults(principal, job.userId)) faults.push(inJob(place, fault));
       jobs.push(job);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

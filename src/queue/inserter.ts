@@ -66,7 +66,10 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
   /** Whether what waits is worth a statement by itself. */
   function isFull(): boolean {
     let jobs = 0;
-    return waiting.some((one) => (jobs += one.jobs.length) >= MAX_GROUP);
+    return waiting.some((one) => {
+      jobs += one.jobs.length;
+      return jobs >= MAX_GROUP;
+    });
   }
 
   /** As many as fit into a statement, and at least one. */
@@ -117,7 +120,7 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
   function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[], told: boolean) {
     const ids = new Set(started.map(({ id }) => id));
     const queues = new Set<string>();
-    for (const { id, queue } of jobs) if (!ids.has(id)) queues.add(queue);
+    for (const { id, queue } of jobs) if (ids.size === 0 || !ids.has(id)) queues.add(queue);
     if (queues.size > 0) onWaiting(queues, told);
   }
 
