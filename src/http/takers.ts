@@ -70,8 +70,8 @@ export function takers(parts: TakeSourcesParts): Takers {
       await parts.db.listen(
         WORK_CHANNEL,
         (payload) => {
-          const { queue, sinceMs } = announcedWork(payload);
-          wake(queue, sinceMs);
+          const { queues, sinceMs } = announcedWork(payload);
+          for (const queue of queues) wake(queue, sinceMs);
         },
         () => {
           for (const group of groups.values()) group.wakeAll();

@@ -11,7 +11,8 @@ export const DEFAULT_MAX_RETRIES = 3;
 export const MAX_RETRIES_LIMIT = 1_000;
 
 /** Queue and kind names: what reads well in a log line, a metric label and a URL path. */
-export const NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}$";
+export const MAX_NAME_LENGTH = 64;
+export const NAME_PATTERN = `^[A-Za-z0-9][A-Za-z0-9_.:-]{0,${MAX_NAME_LENGTH - 1}}$`;
 
 /** What a caller asks for. `id` is made by us (uuid v7) before the insert, so that an insert can be repeated. */
 export interface NewJob {

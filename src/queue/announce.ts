@@ -1,5 +1,5 @@
 import type { Database } from "../db/connect.ts";
-import { ENDED_CHANNEL, type EndedAttempt, WORK_CHANNEL } from "./channels.ts";
+import { ENDED_CHANNEL, type EndedAttempt, notifyWork } from "./channels.ts";
 
 /**
  * A commit with a notification holds a lock over the whole database until it is on disk, so that inserts under load must
@@ -20,9 +20,7 @@ export interface Announcer {
 
 /** Tells the workers of other processes that queues have work, now. */
 export async function announceNow(db: Database, queues: readonly string[]): Promise<void> {
-  await db.run(
-    (sql) => sql`select pg_notify(${WORK_CHANNEL}, queue) from unnest(${[...queues]}::text[]) queue`,
-  );
+  await db.run((sql) => notifyWork(sql, sql`select unnest(${[...queues]}::text[]) as queue`));
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Database, Sql } from "../db/connect.ts";
 import { isTaken } from "../db/deadline.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
-import { WORK_CHANNEL } from "./channels.ts";
+import { notifyWork } from "./channels.ts";
 import { type Claim, unlessMade } from "./claim.ts";
 import { type FreeSlots, type InsertedRow, starting } from "./direct_start.ts";
 import { insertLane, MAX_BLOCK_SIZE, shareLane } from "./insert_lane.ts";
@@ -85,7 +85,7 @@ async function insertAny(
       order by block
     ),
     told as (
-      select pg_notify(${WORK_CHANNEL}, queue) from (select distinct queue from numbered) waiting where ${tells}::boolean
+      ${notifyWork(sql, sql`select distinct queue from numbered where ${tells}::boolean`)}
     )
     -- What is told has to be counted: Postgres leaves out a query that nobody asks for its rows.
     select count(*)::int as inserted, (select count(*) from told)::int as told, (

@@ -1,5 +1,5 @@
 import type { Database } from "../db/connect.ts";
-import { WORK_CHANNEL } from "./channels.ts";
+import { notifyWork } from "./channels.ts";
 
 export type RetryAnswer = "retried" | "not_final" | "not_found";
 
@@ -51,7 +51,7 @@ export async function retryJobs(
       select queue, kind, outcome, -count(*) from reopened group by queue, kind, outcome
     ),
     told as materialized (
-      select pg_notify(${WORK_CHANNEL}, queue) from (select distinct queue from again) queues
+      ${notifyWork(sql, sql`select distinct queue from again`)}
     )
     select known.id, reopened.id is not null as retried
     from known

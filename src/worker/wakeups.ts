@@ -55,8 +55,8 @@ export function wakeups({ db, workerId, emit, onWork, onEnded, onGap }: WakeupsP
   }
 
   function hearWork(payload: string) {
-    const { queue, sinceMs } = announcedWork(payload);
-    onWork(queue, sinceMs);
+    const { queues, sinceMs } = announcedWork(payload);
+    for (const queue of queues) onWork(queue, sinceMs);
   }
 
   function hearEnded(payload: string) {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
 import type { Database } from "../../src/db/connect.ts";
-import { announcer } from "../../src/queue/announce.ts";
-import { WORK_CHANNEL } from "../../src/queue/channels.ts";
+import { MAX_NAME_LENGTH } from "../../src/job/job.ts";
+import { announceNow, announcer } from "../../src/queue/announce.ts";
+import { announcedWork, WORK_CHANNEL } from "../../src/queue/channels.ts";
 import { testDatabase } from "../support/database.ts";
 import { until } from "../support/until.ts";
 
@@ -10,7 +11,7 @@ const db = await testDatabase();
 const heard: string[] = [];
 await db.listen(
   WORK_CHANNEL,
-  (queue) => heard.push(queue),
+  (payload) => heard.push(...announcedWork(payload).queues),
   () => undefined,
 );
 
@@ -36,8 +37,8 @@ describe("announce", () => {
     const { tell } = announcer(db, fail);
     tell(["default"]);
     await until("the notification", () => heard.includes("default"));
-    tell(["another queue"]);
-    await until("the next one", () => heard.includes("another queue"));
+    tell(["another"]);
+    await until("the next one", () => heard.includes("another"));
   });
 
   test("tells the first at once, and those of the next moment once for each queue, in one statement", async () => {
@@ -85,4 +86,19 @@ describe("announce", () => {
     await until("the notification", () => heard.length > 0);
     expect(heard).toEqual(["heard"]);
   });
+});
+
+test("many queues are told of in a few notifications, however long their names are", async () => {
+  const payloads: string[] = [];
+  await db.listen(
+    WORK_CHANNEL,
+    (payload) => payloads.push(payload),
+    () => undefined,
+  );
+  const queues = Array.from({ length: 1_000 }, (_, place) => `${place}-`.padEnd(MAX_NAME_LENGTH, "x"));
+  await announceNow(db, queues);
+  const told = () => payloads.flatMap((payload) => announcedWork(payload).queues);
+  await until("all of them", () => told().length >= queues.length);
+  expect(told().toSorted()).toEqual(queues.toSorted());
+  expect(payloads.length).toBeLessThan(10);
 });

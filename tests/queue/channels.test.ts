@@ -14,7 +14,8 @@ test.each([
   expect(endedAttempt(payload)).toBeUndefined();
 });
 
-test("a notification of work names the queue, and since when some of it may be due", () => {
-  expect(announcedWork("default")).toEqual({ queue: "default", sinceMs: undefined });
-  expect(announcedWork("default 1795597227648")).toEqual({ queue: "default", sinceMs: 1_795_597_227_648 });
+test("a notification of work names the queues, and since when some of it may be due", () => {
+  expect(announcedWork("default")).toEqual({ queues: ["default"], sinceMs: undefined });
+  expect(announcedWork("default,mail")).toEqual({ queues: ["default", "mail"], sinceMs: undefined });
+  expect(announcedWork("default 1795597227648")).toEqual({ queues: ["default"], sinceMs: 1_795_597_227_648 });
 });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { connect, type Database } from "../../src/db/connect.ts";
 import { announceNow } from "../../src/queue/announce.ts";
-import { WORK_CHANNEL } from "../../src/queue/channels.ts";
+import { announcedWork, WORK_CHANNEL } from "../../src/queue/channels.ts";
 import { inserter } from "../../src/queue/inserter.ts";
 import { testDatabase } from "../support/database.ts";
 import { newJob } from "../support/factory.ts";
@@ -146,7 +146,7 @@ describe("inserter", () => {
     const heard: string[] = [];
     await db.listen(
       WORK_CHANNEL,
-      (queue) => heard.push(queue),
+      (payload) => heard.push(...announcedWork(payload).queues),
       () => undefined,
     );
     const told: boolean[] = [];
