@@ -32,33 +32,27 @@ export interface TakeSources {
 /** The queues from which those take who wish the same, with what was learnt of each at the last look. */
 export function takeSources(parts: TakeSourcesParts, { queues, kinds }: Wish): TakeSources {
   const { db, emit, pollIntervalMs, failLost, defaultLimitMs } = parts;
-  const sources = queues.map((queue) => ({
-    queue,
-    lowWater: marks({ db, queue, kinds, maxAgeMs: pollIntervalMs }),
-    blockSize: 1,
-  }));
+  const sources = queues.map((queue) => ({ queue, kinds, blockSize: 1 }));
+  const lowWater = marks(db, sources);
 
   async function takeFrom(source: (typeof sources)[number], workerId: string, limit: number) {
-    const { jobs, blockSize } = await takeSingly(db, {
-      workerId,
+    const ask = {
       queue: source.queue,
-      lanes: await source.lowWater.lanes(),
+      lanes: lowWater.lanes(source),
       limit,
       // One more than the last size tells, for one that was cut before.
       blocks: Math.min(limit, Math.ceil(limit / source.blockSize) + 1),
-      failLost,
-      defaultLimitMs,
-    });
+    };
+    const { jobs, blockSize } = await takeSingly(db, { workerId, ask, failLost, defaultLimitMs });
     source.blockSize = blockSize;
     return jobs;
   }
 
   return {
     has: (queue) => queues.includes(queue),
-    lookBack(queue, sinceMs) {
-      sources.find((source) => source.queue === queue)?.lowWater.lookBack(sinceMs);
-    },
+    lookBack: (queue, sinceMs) => lowWater.lookBack(queue, sinceMs),
     async take(workerId, limit) {
+      if (lowWater.ageMs >= pollIntervalMs) await lowWater.read();
       const taken: SinglyTakenJob[] = [];
       try {
         for (const source of sources) {

@@ -9,6 +9,19 @@ export interface Lane {
   mark: string;
 }
 
+/** From where somebody takes jobs. */
+export interface Source {
+  queue: string;
+  kinds: readonly string[];
+}
+
+/** What was found at a source. */
+export interface Found {
+  lanes: Lane[];
+  /** Whether jobs wait there that could be taken now. */
+  due: boolean;
+}
+
 /**
  * A statement that is being committed may carry a `run_at` a little older than what is visible now. Marks
  * stay this far behind, and an even later commit waits for the next refresh.
@@ -16,24 +29,35 @@ export interface Lane {
 const MARK_SLACK = "200 milliseconds";
 
 /**
- * The lanes of a queue with fresh marks. Takes start at the mark, so that they do not wade through the dead
+ * The lanes of each source with fresh marks. Takes start at the mark, so that they do not wade through the dead
  * index entries of finished jobs, which nobody can remove while an old transaction is open anywhere in the database.
  */
-export async function readLanes(db: Database, queue: string, kinds: readonly string[]): Promise<Lane[]> {
-  return await db.run(
-    (sql) => sql<Lane[]>`
-    select lane.kind, lane.priority, (least(head.run_at, now()) - ${MARK_SLACK}::interval)::text as mark
-    from (
-      select kind, priority
-      from unnest(${[...kinds]}::text[]) kind
-      cross join generate_series(${HIGHEST_PRIORITY}::int, ${LOWEST_PRIORITY}::int) priority
-    ) lane
+export async function readLanes(db: Database, sources: readonly Source[]): Promise<Found[]> {
+  const each = sources.flatMap(({ queue, kinds }, source) => kinds.map((kind) => ({ source, queue, kind })));
+  const rows = await db.run(
+    (sql) => sql<(Lane & { source: number; due: boolean })[]>`
+    select source.number as source, source.kind, priority,
+      (least(head.run_at, now()) - ${MARK_SLACK}::interval)::text as mark,
+      coalesce(head.run_at <= now(), false)
+        and source.queue not in (select name from jobsvc.queues where paused_at is not null) as due
+    from unnest(
+      ${each.map(({ source }) => source)}::int4[],
+      ${each.map(({ queue }) => queue)}::text[],
+      ${each.map(({ kind }) => kind)}::text[]
+    ) as source (number, queue, kind)
+    cross join generate_series(${HIGHEST_PRIORITY}::int, ${LOWEST_PRIORITY}::int) priority
     left join lateral (
       select run_at
       from jobsvc.ready
-      where ready.queue = ${queue} and ready.kind = lane.kind and ready.priority = lane.priority
+      where ready.queue = source.queue and ready.kind = source.kind and ready.priority = priority.priority
       order by run_at, id
       limit 1
     ) head on true`,
   );
+  const found = sources.map((): Found => ({ lanes: [], due: false }));
+  for (const { source, due, ...lane } of rows) {
+    found[source]!.lanes.push(lane);
+    found[source]!.due ||= due;
+  }
+  return found;
 }

@@ -1,6 +1,8 @@
 import type { Database, Sql } from "../db/connect.ts";
 import type { TakenJob } from "../job/job.ts";
-import { type Leasing, type Take, type Taken, takeLeasing } from "./take.ts";
+import type { Leasing } from "./leasing.ts";
+import { type Ask, type Take, takeLeasing } from "./take.ts";
+import type { Taken } from "./taken_row.ts";
 
 interface Deadline {
   /** How long the attempt may take. */
@@ -12,7 +14,8 @@ interface Deadline {
 /** A job under a lease of its own, for which its worker gives signs of life. */
 export type SinglyTakenJob = TakenJob & Deadline;
 
-export interface TakeSingly extends Omit<Take, "suspects"> {
+export interface TakeSingly extends Omit<Take, "asks"> {
+  ask: Omit<Ask, "suspects">;
   /** Time limit of a job that brings none. */
   defaultLimitMs: number;
 }
@@ -24,26 +27,28 @@ export interface TakeSingly extends Omit<Take, "suspects"> {
  */
 export async function takeSingly(
   db: Database,
-  { defaultLimitMs, ...take }: TakeSingly,
+  { defaultLimitMs, ask, ...take }: TakeSingly,
 ): Promise<Taken<SinglyTakenJob>> {
-  return await takeLeasing(
+  const [taken] = await takeLeasing<{ limitMs: number; deadlineAt: string }>(
     db,
-    { ...take, suspects: true },
+    { ...take, asks: [{ ...ask, suspects: true }] },
     (sql) => singly(sql, take.workerId, defaultLimitMs),
-    readDeadline,
   );
+  const { jobs, blockSize } = taken!;
+  return { jobs: jobs.map((job) => ({ ...job, deadlineAt: new Date(job.deadlineAt) })), blockSize };
 }
 
 const singly = (sql: Sql, workerId: string, defaultLimitMs: number): Leasing => ({
   suspects: sql`not exists (select from jobsvc.leases where worker_id = ${workerId} and losses >= 2)`,
+  parts: sql`
+      select ask, queue, kind, priority, attempt, failures, losses, size, waited_ms, array[job.id] as job_ids,
+        jobs_before + job.place - 1 as jobs_before, row_number() over () as lease
+      from block
+      cross join lateral unnest(job_ids) with ordinality as job (id, place)`,
   times: sql`
-    now() + coalesce((select timeout_ms from jobsvc.jobs where jobs.id = job_id), ${defaultLimitMs}::float8)
-      * interval '1 millisecond',
-    now()`,
-  shared: sql`, job_id`,
-  join: sql`on leased.first_id = taken.job_id`,
-  answer: sql`, leased.deadline_at as "deadlineAt",
-      extract(epoch from leased.deadline_at - now())::float8 * 1000 as "limitMs"`,
+        now() + coalesce((select timeout_ms from jobsvc.jobs where jobs.id = job_ids[1]), ${defaultLimitMs}::float8)
+          * interval '1 millisecond' as deadline_at,
+        now() as beaten_at`,
+  answer: sql`,
+        'deadlineAt', deadline_at, 'limitMs', date_part('epoch', deadline_at - now()) * 1000`,
 });
-
-const readDeadline = ({ deadlineAt, limitMs }: Deadline): Deadline => ({ deadlineAt, limitMs });

@@ -1,52 +1,80 @@
 import type { TakenJob } from "../job/job.ts";
-import type { Taken } from "./take.ts";
 
 type OfJob = "id" | "userId" | "resourceId" | "payload" | "maxAttempts" | "timeoutMs" | "traceparent";
 
+type OwnOfJob = Pick<TakenJob, OfJob>;
+
 /**
- * A job as a take answers it. What it shares with all of its lease and with all of its block comes as one text each, and
- * only with the first of those that share it (null: the same as in the row before). For each column of each row the
- * driver makes a text, and that was most of what a take cost here.
+ * What a take answers: rows of leases, and rows of jobs as they were found. What the jobs of a lease share comes once, as
+ * one text, which names its jobs, so that nothing need be joined there. For each column of each row the driver makes a
+ * text, and that was most of what a take cost here.
  */
-export interface TakenRow extends Pick<TakenJob, OfJob> {
-  lease: string | null;
-  block: string | null;
+export type TakenRow = ({ [Column in OfJob]: null } & { lease: string }) | (OwnOfJob & { lease: null });
+
+/** What jobs have in common that stood in one block. */
+type Shared<More> = Omit<TakenJob, OfJob> & More;
+
+interface Lease<More> {
+  /** The place of the ask among all asks. */
+  ask: number;
+  blockSize: number;
+  jobIds: string[];
+  /** Of which blocks they are: how many jobs of the same ask go before these, how many these are, how long they waited. */
+  parts: [jobsBefore: number, jobs: number, waitedMs: number][];
+  shared: Omit<Shared<More>, "waitedMs">;
 }
 
-type Lease = Omit<TakenJob, OfJob | "waitedMs">;
-type Block = { size: number; waitedMs: number };
+export interface Taken<Job extends TakenJob = TakenJob> {
+  jobs: Job[];
+  /** Size of the blocks that were found, from which the caller guesses how many to ask for next time. */
+  blockSize: number;
+}
 
-/** The jobs of a take's rows; `more` reads what is answered besides. */
-export function readTaken<More>(
-  rows: readonly (TakenRow & More)[],
-  more?: (row: More) => More,
-): Taken<TakenJob & More> {
-  let lease: Lease;
-  let block: Block | undefined;
-  const jobs = rows.map((row) => {
-    if (row.lease !== null) lease = JSON.parse(row.lease);
-    if (row.block !== null) block = JSON.parse(row.block);
-    return Object.assign(jobOf(row, lease, block!), more?.(row)) as TakenJob & More;
+/** What was taken for each of the asks, in the order in which it is due. */
+export function readTaken<More>(rows: readonly TakenRow[], asks: number): Taken<TakenJob & More>[] {
+  const leases: Lease<More>[] = [];
+  const jobs = new Map<string, OwnOfJob>();
+  for (const row of rows) {
+    if (row.lease === null) jobs.set(row.id, row);
+    else leases.push(readLease(row.lease));
+  }
+  const ofAsk = Map.groupBy(leases, ({ ask }) => ask);
+  return Array.from({ length: asks }, (_, ask) => takenUnder(ofAsk.get(ask) ?? [], jobs));
+}
+
+function readLease<More>(text: string): Lease<More> {
+  const { ask, blockSize, jobIds, parts, ...shared } = JSON.parse(text);
+  return { ask, blockSize, jobIds, parts, shared };
+}
+
+function takenUnder<More>(leases: readonly Lease<More>[], found: ReadonlyMap<string, OwnOfJob>) {
+  const taken: Taken<TakenJob & More> = { jobs: [], blockSize: 1 };
+  for (const { jobIds, shared } of leases.flatMap(partsOf).sort((a, b) => a.jobsBefore - b.jobsBefore)) {
+    for (const id of jobIds) {
+      const job = found.get(id);
+      // Else it was deleted meanwhile: its lease goes with those of its neighbours, or falls to rescue.
+      if (job) taken.jobs.push(jobOf(job, shared));
+    }
+  }
+  for (const { blockSize } of leases) taken.blockSize = Math.max(taken.blockSize, blockSize);
+  return taken;
+}
+
+/** The jobs of a lease, block by block. */
+function partsOf<More>({ parts, jobIds, shared }: Lease<More>) {
+  let end = 0;
+  return parts.map(([jobsBefore, jobs, waitedMs]) => {
+    end += jobs;
+    return {
+      jobsBefore,
+      jobIds: jobIds.slice(end - jobs, end),
+      shared: { ...shared, waitedMs } as Shared<More>,
+    };
   });
-  return { jobs, blockSize: block?.size ?? 1 };
 }
 
-function jobOf(row: TakenRow, lease: Lease, block: Block): TakenJob {
-  return {
-    id: row.id,
-    leaseId: lease.leaseId,
-    kind: lease.kind,
-    queue: lease.queue,
-    priority: lease.priority,
-    userId: row.userId,
-    resourceId: row.resourceId,
-    payload: row.payload,
-    maxAttempts: row.maxAttempts,
-    timeoutMs: row.timeoutMs,
-    traceparent: row.traceparent,
-    attempt: lease.attempt,
-    failures: lease.failures,
-    losses: lease.losses,
-    waitedMs: block.waitedMs,
-  };
+function jobOf<More>(job: OwnOfJob, shared: Shared<More>): TakenJob & More {
+  const { id, userId, resourceId, payload, maxAttempts, timeoutMs, traceparent } = job;
+  return { ...shared, id, userId, resourceId, payload, maxAttempts, timeoutMs, traceparent } as TakenJob &
+    More;
 }

@@ -1,66 +1,61 @@
-import type { Database } from "../db/connect.ts";
 import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
 import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import type { Offer } from "../queue/inserter.ts";
-import { marks } from "../queue/marks.ts";
-import { takeJobs } from "../queue/take.ts";
+import type { Lane, Source } from "../queue/lanes.ts";
+import type { Taken } from "../queue/taken_row.ts";
 import { wantedAhead } from "./ahead.ts";
 import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
 import { releasedEnding } from "./run.ts";
 import { slices } from "./slices.ts";
 import { type Held, runInSlot, type SlotParts } from "./slot.ts";
+import type { PoolAsk } from "./takes.ts";
 
-export interface QueueSlots {
-  name: string;
+/** Jobs of one queue that run in the same way, and how many of them may at once. */
+export interface PoolSource extends Source {
   slots: number;
+  /** Whether these run in threads: then it takes no more of them than there are places for. */
+  inThreads: boolean;
 }
 
 export interface PoolParts extends SlotParts {
-  db: Database;
-  queue: QueueSlots;
-  /** The kinds whose jobs it takes. */
-  kinds: readonly string[];
-  /** Whether these run in threads: then it takes no more of them than there are places for. */
-  inThreads: boolean;
+  source: PoolSource;
   holdings: Holdings;
   endings: Endings;
-  pollIntervalMs: number;
+  /** Its lanes, for a take that begins now. */
+  lanes: () => readonly Lane[];
+  take: (ask: PoolAsk) => Promise<Taken>;
   /** How long `stop` waits for running jobs. */
   graceMs: number;
 }
 
 export interface Pool extends Service {
-  /** There is work in the queue: look now, not at the next poll. What was committed late may be due since `sinceMs`. */
-  wake(sinceMs?: number): void;
+  /** There is work in the queue, or may be: look now. */
+  wake(): void;
   /** Slots for jobs that are being inserted here: undefined when there is none, or when the last take found work. */
   offer(jobs: number): Offer | undefined;
 }
 
-/** Polls of many workers must not fall into one beat. */
-const POLL_JITTER = 0.2;
+/** Rest of a pool that finds nothing, or has no room: news, the poll or a free slot wake it. */
+const IDLE_MS = 60_000;
 
 /** Weight of the latest job in the running averages. */
 const LATEST_WEIGHT = 0.05;
 
 /**
- * The slots of one queue. Takes as many jobs as there are free slots, at a wake or at the poll interval, and
- * runs each. Stopping takes nothing new, releases what was taken ahead, waits for running jobs up to the grace,
+ * The slots of one queue. Takes as many jobs as there are free slots whenever it is woken, and runs each. Stopping takes nothing new, releases what was taken ahead, waits for running jobs up to the grace,
  * and then breaks them off and releases them too: they can run elsewhere at once.
  */
 export function pool(parts: PoolParts): Pool {
-  const { db, workerId, queue, kinds, inThreads, registry, threads, holdings, endings, pollIntervalMs } =
-    parts;
-  const name = inThreads ? `${queue.name} in threads` : queue.name;
+  const { workerId, source, registry, threads, holdings, endings } = parts;
+  const { queue, kinds, slots, inThreads } = source;
+  const name = inThreads ? `${queue} in threads` : queue;
   const running = new Set<Promise<void>>();
   const ahead: Held[] = [];
   let averageRunMs = Number.POSITIVE_INFINITY;
   let averageBytes = Number.POSITIVE_INFINITY;
-  // Read again at every poll.
-  const maxAgeMs = pollIntervalMs * (1 - POLL_JITTER);
-  const lowWater = marks({ db, queue: queue.name, kinds, maxAgeMs });
   let stopping = false;
   let lastBlockSize = 1;
   /** The last take found work, so more is probably waiting; or nothing was taken yet. */
@@ -76,32 +71,28 @@ export function pool(parts: PoolParts): Pool {
 
   async function step(): Promise<number> {
     hungry = true;
+    const lanes = parts.lanes();
+    // Nobody has looked there yet; who does wakes it.
+    if (lanes.length === 0) return IDLE_MS;
     const wanted = endings.full ? 0 : room();
     const limit = inThreads ? threads.places.take(wanted, taking.wake) : wanted;
-    if (limit <= 0) return pollIntervalMs;
+    if (limit <= 0) return IDLE_MS;
     let taken = 0;
     try {
-      taken = await take(limit);
+      taken = await take(limit, lanes);
     } finally {
       if (inThreads) threads.places.giveBack(limit - taken);
     }
     fillSlots();
     hungry = taken > 0;
-    return hungry ? 0 : pollIntervalMs * (1 + POLL_JITTER * (Math.random() - 0.5));
+    return hungry ? 0 : IDLE_MS;
   }
 
   /** Answers how many jobs it took, at most `limit`. */
-  async function take(limit: number): Promise<number> {
-    const lanes = await lowWater.lanes();
-    const { jobs, blockSize } = await holdings.askForSuspect(async (suspects) => {
-      // One block more than the last size tells, for one that was cut before.
-      const blocks = Math.min(limit, Math.ceil(limit / lastBlockSize) + 1);
-      const { failLost } = registry;
-      const options = { workerId, queue: queue.name, lanes, limit, blocks, suspects, failLost };
-      const taken = await takeJobs(db, options);
-      taken.jobs.forEach(hold);
-      return taken;
-    });
+  async function take(limit: number, lanes: readonly Lane[]): Promise<number> {
+    // One block more than the last size tells, for one that was cut before.
+    const blocks = Math.min(limit, Math.ceil(limit / lastBlockSize) + 1);
+    const { jobs, blockSize } = await parts.take({ queue, lanes, limit, blocks, hold });
     lastBlockSize = blockSize;
     return jobs.length;
   }
@@ -113,13 +104,13 @@ export function pool(parts: PoolParts): Pool {
   }
 
   function offer(jobs: number): Offer | undefined {
-    const slots = Math.min(jobs, queue.slots - running.size - ahead.length - offered);
-    if (stopping || hungry || inThreads || endings.full || slots <= 0) return undefined;
-    offered += slots;
-    return { workerId, queue: queue.name, slots, kinds, failLost: registry.failLost, start };
+    const free = Math.min(jobs, slots - running.size - ahead.length - offered);
+    if (stopping || hungry || inThreads || endings.full || free <= 0) return undefined;
+    offered += free;
+    return { workerId, queue, slots: free, kinds, failLost: registry.failLost, start };
 
     function start(started: readonly TakenJob[]) {
-      offered -= slots;
+      offered -= free;
       started.forEach(hold);
       fillSlots();
       // A take that found no room meanwhile.
@@ -130,16 +121,16 @@ export function pool(parts: PoolParts): Pool {
 
   /** How many jobs may be taken now. */
   function room(): number {
-    const free = queue.slots - running.size - ahead.length - offered;
+    const free = slots - running.size - ahead.length - offered;
     // A job ahead would keep a thread's place; and one that must not run again once lost could be lost before it began.
     if (inThreads || registry.failLost.length > 0) return free;
-    const wanted = wantedAhead({ slots: queue.slots, runMs: averageRunMs, payloadBytes: averageBytes });
+    const wanted = wantedAhead({ slots: slots, runMs: averageRunMs, payloadBytes: averageBytes });
     // Not for every job that ends: a take is worth its trip when half of the stock is used up.
     return ahead.length > wanted / 2 ? 0 : free + wanted;
   }
 
   function fillSlots() {
-    while (!stopping && running.size < queue.slots && ahead.length > 0 && inSlice()) {
+    while (!stopping && running.size < slots && ahead.length > 0 && inSlice()) {
       const held = ahead.shift()!;
       const run = runInSlot(parts, held).then((ending) => {
         if (ending) averageRunMs = averaged(averageRunMs, ending.ranMs);
@@ -160,10 +151,7 @@ export function pool(parts: PoolParts): Pool {
 
   return {
     name: `pool ${name}`,
-    wake(sinceMs) {
-      if (sinceMs !== undefined) lowWater.lookBack(sinceMs);
-      taking.wake();
-    },
+    wake: () => taking.wake(),
     offer,
     start: () => taking.start(),
     async stop() {

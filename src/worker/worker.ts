@@ -4,13 +4,22 @@ import { type Service, startAll, stopAll, together } from "../lifecycle/service.
 import type { Emit } from "../observability/events.ts";
 import type { WorkerIdentity } from "../queue/beat.ts";
 import type { Offer } from "../queue/inserter.ts";
+import type { Source } from "../queue/lanes.ts";
+import { marks } from "../queue/marks.ts";
 import { endings } from "./endings.ts";
 import { heartbeat } from "./heartbeat.ts";
 import { holdings } from "./holdings.ts";
-import { type Pool, pool, type QueueSlots } from "./pool.ts";
+import { poll } from "./poll.ts";
+import { type Pool, type PoolSource, pool } from "./pool.ts";
 import { reports } from "./reports.ts";
+import { takes } from "./takes.ts";
 import { threads } from "./threads.ts";
 import { wakeups } from "./wakeups.ts";
+
+export interface QueueSlots {
+  name: string;
+  slots: number;
+}
 
 export interface WorkerParts {
   db: Database;
@@ -45,7 +54,7 @@ export interface WorkerService extends Service {
  * take nothing new and wait for running jobs, write their endings, say goodbye and give back the rest.
  */
 export function worker(parts: WorkerParts): WorkerService {
-  const { db, worker, registry, emit, queues } = parts;
+  const { db, worker, registry, emit, queues, pollIntervalMs } = parts;
   const held = holdings();
   const workerId = worker.id;
 
@@ -60,7 +69,12 @@ export function worker(parts: WorkerParts): WorkerService {
   const buffer = endings({ db, workerId, emit, onRoom: wakeAll });
   const told = reports({ db, workerId, emit, onWritten: parts.onReported });
   const running = threads({ workerId, files: parts.handlerFiles, limit: parts.handlerThreads, emit });
-  const pools = new Map(queues.map((queue) => [queue.name, poolsOf(queue)]));
+  const take = takes({ db, workerId, holdings: held, failLost: registry.failLost });
+  const sources = queues.flatMap(sourcesOf);
+  const lowWater = marks(db, sources);
+  const pools = new Map(sources.map((source) => [source, poolAt(source)]));
+  const ofQueue = Map.groupBy(sources, ({ queue }) => queue);
+  const polling = poll({ marks: lowWater, sources, emit, pollIntervalMs, onDue: wakeAt });
   const hints = wakeups({
     db,
     workerId,
@@ -71,32 +85,44 @@ export function worker(parts: WorkerParts): WorkerService {
   });
   // Both wait for a connection of their own.
   const ahead = together("presence and wake-ups", [presence, hints]);
-  const services = [presence, buffer, told, running, together("pools", [...pools.values()].flat()), hints];
+  const services = [presence, buffer, told, running, polling, together("pools", [...pools.values()]), hints];
 
   /** Jobs in threads have a pool of their own: neither they nor the others wait because the others are many. */
-  function poolsOf(queue: QueueSlots): Pool[] {
-    const shared = { ...parts, workerId, holdings: held, endings: buffer, reports: told, threads: running };
+  function sourcesOf({ name: queue, slots }: QueueSlots): PoolSource[] {
     const inThreads = registry.kinds.filter((kind) => registry.find(kind)?.thread);
     const others = registry.kinds.filter((kind) => !inThreads.includes(kind));
-    const pools = [pool({ ...shared, queue, kinds: others, inThreads: false })];
-    if (inThreads.length === 0) return pools;
-    const slots = Math.min(queue.slots, parts.handlerThreads);
-    return [...pools, pool({ ...shared, queue: { ...queue, slots }, kinds: inThreads, inThreads: true })];
+    const sources = [{ queue, slots, kinds: others, inThreads: false }];
+    if (inThreads.length === 0) return sources;
+    const places = Math.min(slots, parts.handlerThreads);
+    return [...sources, { queue, slots: places, kinds: inThreads, inThreads: true }];
+  }
+
+  function poolAt(source: PoolSource): Pool {
+    const shared = { ...parts, workerId, holdings: held, endings: buffer, reports: told, threads: running };
+    return pool({ ...shared, source, take, lanes: () => lowWater.lanes(source) });
+  }
+
+  function wakeAt(source: Source) {
+    pools.get(source as PoolSource)?.wake();
   }
 
   function wake(queue: string, sinceMs?: number) {
-    for (const pool of pools.get(queue) ?? []) pool.wake(sinceMs);
+    if (sinceMs !== undefined) lowWater.lookBack(queue, sinceMs);
+    ofQueue.get(queue)?.forEach(wakeAt);
   }
 
   function wakeAll() {
-    for (const queue of pools.keys()) wake(queue);
+    sources.forEach(wakeAt);
   }
 
   return {
     name: "worker",
     ahead,
     wake,
-    offer: (queue, jobs) => pools.get(queue)?.[0]?.offer(jobs),
+    offer: (queue, jobs) => {
+      const [first] = ofQueue.get(queue) ?? [];
+      return first && pools.get(first)?.offer(jobs);
+    },
     get notified() {
       return hints.arriving;
     },
@@ -104,7 +130,7 @@ export function worker(parts: WorkerParts): WorkerService {
       await startAll(services);
       const fields = {
         worker_id: workerId,
-        queues: [...pools.keys()].join(", "),
+        queues: [...ofQueue.keys()].join(", "),
         kinds: registry.kinds.join(", "),
       };
       emit("worker.started", fields);

@@ -1,6 +1,8 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import type { Database } from "../../src/db/connect.ts";
-import { marks } from "../../src/queue/marks.ts";
+import type { Source } from "../../src/queue/lanes.ts";
+import { type Marks, marks } from "../../src/queue/marks.ts";
+import { pauseQueue } from "../../src/queue/pause.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew, registered, take } from "../support/factory.ts";
 import { clear, databaseNow, ids } from "../support/facts.ts";
@@ -11,14 +13,33 @@ beforeEach(() => clear(db));
 
 const HOUR_MS = 3_600_000;
 
-const lowWater = (maxAgeMs: number, through: Database = db) =>
-  marks({ db: through, queue: "default", kinds: ["ai_agent"], maxAgeMs });
+const DEFAULT: Source = { queue: "default", kinds: ["ai_agent"] };
+const MAIL: Source = { ...DEFAULT, queue: "mail" };
+const SOURCES = [DEFAULT, MAIL];
+
+async function readMarks(): Promise<Marks> {
+  const kept = marks(db, SOURCES);
+  await kept.read();
+  return kept;
+}
 
 const oldest = (lanes: readonly { mark: string }[]) =>
   Math.min(...lanes.map(({ mark }) => new Date(mark).getTime()));
 
 describe("marks", () => {
-  test("are read once in a while, not for every take", async () => {
+  test("are none before they are read, and the same until they are read again", async () => {
+    const kept = marks(db, SOURCES);
+    expect(kept.lanes(DEFAULT)).toEqual([]);
+    expect(kept.ageMs).toBe(Number.POSITIVE_INFINITY);
+    await kept.read();
+    const lanes = kept.lanes(DEFAULT);
+    expect(lanes).toHaveLength(9);
+    expect(kept.ageMs).toBeLessThan(HOUR_MS);
+    await insertNew(db, 1);
+    expect(kept.lanes(DEFAULT)).toEqual(lanes);
+  });
+
+  test("are read by one statement for all sources, which tells where something is due", async () => {
     let statements = 0;
     const counting: Database = {
       ...db,
@@ -27,55 +48,61 @@ describe("marks", () => {
         return db.run(statement);
       },
     };
-    const kept = lowWater(HOUR_MS, counting);
-    const lanes = await kept.lanes();
-    expect(lanes).toHaveLength(9);
-    expect(await kept.lanes()).toEqual(lanes);
-    expect(statements).toBe(1);
-    const fresh = lowWater(0, counting);
-    await fresh.lanes();
-    await fresh.lanes();
-    expect(statements).toBe(3);
+    const kept = marks(counting, SOURCES);
+    expect(await kept.read()).toEqual([]);
+    await insertNew(db, 1, { queue: "mail" });
+    await insertNew(db, 1, { queue: "default", scheduledAt: new Date(Date.now() + HOUR_MS) });
+    await insertNew(db, 1, { queue: "default", kind: "client_agent" });
+    expect(await kept.read()).toEqual([MAIL]);
+    await insertNew(db, 1);
+    expect(await kept.read()).toEqual([DEFAULT, MAIL]);
+    await pauseQueue(db, "mail");
+    expect(await kept.read()).toEqual([DEFAULT]);
+    expect(statements).toBe(4);
   });
 
   test("hide what is committed late, until one is told to look back", async () => {
     const worker = await registered(db);
-    const kept = lowWater(HOUR_MS);
-    await kept.lanes();
+    const kept = await readMarks();
     const late = await insertNew(db, 3);
     await db.sql`update jobsvc.ready set run_at = run_at - interval '1 minute'`;
-    expect(await take(db, worker, 3, { lanes: await kept.lanes() })).toEqual([]);
-    kept.lookBack((await databaseNow(db)).getTime() - 61_000);
-    expect(ids(await take(db, worker, 3, { lanes: await kept.lanes() }))).toEqual(ids(late));
+    expect(await take(db, worker, 3, { lanes: kept.lanes(DEFAULT) })).toEqual([]);
+    kept.lookBack("default", (await databaseNow(db)).getTime() - 61_000);
+    expect(ids(await take(db, worker, 3, { lanes: kept.lanes(DEFAULT) }))).toEqual(ids(late));
   });
 
-  test("go as far back as the oldest of what is told, and never up", async () => {
-    const kept = lowWater(HOUR_MS);
-    const before = oldest(await kept.lanes());
-    kept.lookBack(before + 1_000);
-    expect(oldest(await kept.lanes())).toBe(before);
-    kept.lookBack(before - 2_000);
-    kept.lookBack(before - 1_000);
-    expect(oldest(await kept.lanes())).toBeWithin(before - 2_001, before - 1_998);
+  test("go as far back as the oldest of what is told, in that queue only, and never up", async () => {
+    const kept = await readMarks();
+    const before = oldest(kept.lanes(DEFAULT));
+    kept.lookBack("default", before + 1_000);
+    expect(oldest(kept.lanes(DEFAULT))).toBe(before);
+    kept.lookBack("default", before - 2_000);
+    kept.lookBack("default", before - 1_000);
+    expect(oldest(kept.lanes(DEFAULT))).toBeWithin(before - 2_001, before - 1_998);
+    expect(oldest(kept.lanes(MAIL))).toBe(before);
   });
 
   test("are high again when they have been read again", async () => {
-    const kept = lowWater(0);
-    const before = oldest(await kept.lanes());
-    kept.lookBack(before - HOUR_MS);
-    expect(oldest(await kept.lanes())).toBeGreaterThanOrEqual(before);
+    const kept = await readMarks();
+    const before = oldest(kept.lanes(DEFAULT));
+    kept.lookBack("default", before - HOUR_MS);
+    await kept.read();
+    expect(oldest(kept.lanes(DEFAULT))).toBeGreaterThanOrEqual(before);
   });
 
   test("forget nothing that is told while they are read", async () => {
-    const kept = lowWater(HOUR_MS, {
-      ...db,
-      run: async (statement) => {
-        const rows = await db.run(statement);
-        kept.lookBack(0);
-        return rows;
+    const kept = marks(
+      {
+        ...db,
+        run: async (statement) => {
+          const rows = await db.run(statement);
+          kept.lookBack("default", 0);
+          return rows;
+        },
       },
-    });
-    expect(oldest(await kept.lanes())).toBe(0);
-    expect(oldest(await kept.lanes())).toBe(0);
+      SOURCES,
+    );
+    await kept.read();
+    expect(oldest(kept.lanes(DEFAULT))).toBe(0);
   });
 });

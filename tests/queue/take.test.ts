@@ -1,10 +1,22 @@
 import { beforeEach, describe, expect, test } from "bun:test";
+import type { Database } from "../../src/db/connect.ts";
+import type { WorkerIdentity } from "../../src/queue/beat.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { insertJobs } from "../../src/queue/insert.ts";
-import { readLanes } from "../../src/queue/lanes.ts";
+import { pauseQueue } from "../../src/queue/pause.ts";
 import { takeJobs } from "../../src/queue/take.ts";
 import { overConnection, testDatabase } from "../support/database.ts";
-import { end, expire, insertNew, newJob, passTime, registered, take } from "../support/factory.ts";
+import {
+  end,
+  expire,
+  insertNew,
+  lanesOf,
+  newJob,
+  passTime,
+  registered,
+  type Taking,
+  take,
+} from "../support/factory.ts";
 
 const db = await testDatabase();
 
@@ -48,7 +60,7 @@ describe("take", () => {
     const jobs = kinds.map((kind) => newJob({ kind }));
     for (const job of jobs) await insertJobs(db, [job]);
     await db.sql`delete from jobsvc.jobs where id = ${jobs[0]!.id}`;
-    const lanes = await readLanes(db, "default", ["ai_agent", "client_agent"]);
+    const lanes = await lanesOf(db, "default", ["ai_agent", "client_agent"]);
     const taken = await take(db, worker, 10, { lanes });
     expect(ids(taken)).toEqual(ids(jobs.slice(1)));
     for (const { id, kind, leaseId } of taken) {
@@ -201,16 +213,15 @@ describe("take", () => {
     const [first, second] = [await registered(db), await registered(db)];
     for (let block = 0; block < 4; block++) await insertNew(db, 1);
     await db.sql.begin(async (sql) => {
-      const lanes = await readLanes(db, "default", ["ai_agent"]);
-      const options = { queue: "default", lanes, limit: 1, blocks: 1, suspects: false, failLost: [] };
-      await takeJobs(overConnection(db, sql), { ...options, workerId: first.id });
+      const lanes = await lanesOf(db, "default", ["ai_agent"]);
+      await take(overConnection(db, sql), first, 1, { lanes, blocks: 1, suspects: false });
       expect(await take(db, second, 10)).toHaveLength(3);
     });
   });
 
   test("starts at the mark of a lane, and a fresh mark finds what was committed late", async () => {
     const worker = await registered(db);
-    const lanes = await readLanes(db, "default", ["ai_agent"]);
+    const lanes = await lanesOf(db, "default", ["ai_agent"]);
     const [late] = await insertNew(db, 1);
     await db.sql`update jobsvc.ready set run_at = run_at - interval '1 minute'`;
     expect(await take(db, worker, 1, { lanes })).toEqual([]);
@@ -265,5 +276,98 @@ describe("take", () => {
         from jobsvc.leases, unnest(job_ids) job_id`;
       await db.sql`delete from jobsvc.leases`;
     }
+  });
+});
+
+/** What is taken for several asks by one statement: the ids, ask by ask. */
+async function takeAll(db: Database, worker: WorkerIdentity, asks: (Taking & { queue: string })[]) {
+  const each = asks.map(async (ask) => {
+    const lanes = await lanesOf(db, ask.queue, worker.kinds);
+    return { lanes, limit: 10, blocks: 10, suspects: false, ...ask };
+  });
+  const taken = await takeJobs(db, { workerId: worker.id, asks: await Promise.all(each), failLost: [] });
+  return taken.map(({ jobs }) => ids(jobs));
+}
+
+describe("a take from several queues", () => {
+  test("gives each ask its own jobs, as many as it wants, in their order", async () => {
+    const worker = await registered(db);
+    const mail = await insertNew(db, 3, { queue: "mail" });
+    const late = await insertNew(db, 2, { queue: "video", priority: 6 });
+    const early = await insertNew(db, 2, { queue: "video", priority: 4 });
+    await insertNew(db, 2, { queue: "closed" });
+    await pauseQueue(db, "closed");
+    const asks = [
+      { queue: "mail", limit: 2 },
+      { queue: "nothing" },
+      { queue: "video", limit: 3 },
+      { queue: "closed" },
+    ];
+    expect(await takeAll(db, worker, asks)).toEqual([
+      ids(mail.slice(0, 2)),
+      [],
+      ids([...early, late[0]!]),
+      [],
+    ]);
+    expect(await takeAll(db, worker, asks)).toEqual([ids(mail.slice(2)), [], ids(late.slice(1)), []]);
+  });
+
+  test("leases each queue for itself", async () => {
+    const worker = await registered(db);
+    for (const queue of ["mail", "video"]) await insertNew(db, 2, { queue });
+    await takeAll(db, worker, [{ queue: "mail" }, { queue: "video" }]);
+    const held = await db.sql`select queue, cardinality(job_ids) as jobs from jobsvc.leases order by queue`;
+    expect([...held]).toEqual([
+      { queue: "mail", jobs: 2 },
+      { queue: "video", jobs: 2 },
+    ]);
+  });
+
+  test("brings a suspect for the one ask that may have it", async () => {
+    const worker = await registered(db);
+    const [mail] = await insertNew(db, 1, { queue: "mail" });
+    await insertNew(db, 1, { queue: "video" });
+    await db.sql`update jobsvc.ready set losses = 2`;
+    expect(await takeAll(db, worker, [{ queue: "video" }, { queue: "mail", suspects: true }])).toEqual([
+      [],
+      [mail!.id],
+    ]);
+  });
+});
+
+describe("leases", () => {
+  test("are no larger than a row can be, whether the jobs waited in large blocks or alone", async () => {
+    const worker = await registered(db);
+    await insertNew(db, 150);
+    for (let job = 0; job < 60; job++) await insertNew(db, 1);
+    expect(await take(db, worker, 210)).toHaveLength(210);
+    const sizes = await db.sql`select cardinality(job_ids) as jobs from jobsvc.leases order by jobs`;
+    expect(sizes.map(({ jobs }) => jobs)).toEqual([10, 100, 100]);
+  });
+
+  test("say of each job how long it has waited, also where several blocks go under one", async () => {
+    const worker = await registered(db);
+    const [old] = await insertNew(db, 1);
+    await db.sql`update jobsvc.ready set run_at = run_at - interval '1 minute'`;
+    const [young] = await insertNew(db, 1);
+    const taken = await take(db, worker, 2);
+    expect(ids(taken)).toEqual([old!.id, young!.id]);
+    expect(new Set(taken.map(({ leaseId }) => leaseId)).size).toBe(1);
+    expect(taken[0]!.waitedMs).toBeWithin(60_000, 120_000);
+    expect(taken[1]!.waitedMs).toBeLessThan(60_000);
+  });
+});
+
+test("a search for suspects does not wade through a lane of others", async () => {
+  await db.sql`
+    insert into jobsvc.ready (queue, kind, priority, run_at, attempt, job_ids)
+    select 'default', 'ai_agent', 5, now() - interval '1 hour', 1, array[gen_random_uuid()]
+    from generate_series(1, 10000) n`;
+  const worker = await registered(db);
+  await db.sql.begin(async (sql) => {
+    await take(overConnection(db, sql), worker, 1);
+    const [read] = await sql`
+      select seq_tup_read + idx_tup_fetch as rows from pg_stat_xact_user_tables where relname = 'ready'`;
+    expect(Number(read!.rows)).toBeLessThan(20);
   });
 });

@@ -4,8 +4,8 @@ import type { Ending } from "../../src/job/outcome.ts";
 import { beat, type WorkerIdentity } from "../../src/queue/beat.ts";
 import { endAttempts } from "../../src/queue/end.ts";
 import { insertJobs } from "../../src/queue/insert.ts";
-import { readLanes } from "../../src/queue/lanes.ts";
-import { type Take, takeJobs } from "../../src/queue/take.ts";
+import { type Lane, readLanes } from "../../src/queue/lanes.ts";
+import { type Ask, type Take, takeJobs } from "../../src/queue/take.ts";
 
 /** A job that nothing is special about, but for what the test says. */
 export function newJob(changes: Partial<NewJob> = {}): NewJob {
@@ -62,20 +62,21 @@ export async function take(
   db: Database,
   worker: WorkerIdentity,
   limit: number,
-  changes: Partial<Take> = {},
+  { failLost = [], ...changes }: Taking = {},
 ): Promise<TakenJob[]> {
-  const lanes = await readLanes(db, "default", worker.kinds);
-  const options = {
-    workerId: worker.id,
-    queue: "default",
-    lanes,
-    limit,
-    blocks: limit,
-    suspects: true,
-    failLost: [],
-    ...changes,
-  };
-  return (await takeJobs(db, options)).jobs;
+  const { queue = "default" } = changes;
+  const lanes = await lanesOf(db, queue, worker.kinds);
+  const asks = [{ queue, lanes, limit, blocks: limit, suspects: true, ...changes }];
+  const [taken] = await takeJobs(db, { workerId: worker.id, asks, failLost });
+  return taken!.jobs;
+}
+
+/** What a test may want to be otherwise of a take from one queue. */
+export type Taking = Partial<Ask & Omit<Take, "asks" | "workerId">>;
+
+export async function lanesOf(db: Database, queue: string, kinds: readonly string[]): Promise<Lane[]> {
+  const [found] = await readLanes(db, [{ queue, kinds }]);
+  return found!.lanes;
 }
 
 /** A worker that is alive and holds `count` new jobs. */
@@ -83,7 +84,7 @@ export async function working(
   db: Database,
   count: number,
   changes: Partial<NewJob> = {},
-  taking: Partial<Take> = {},
+  taking: Taking = {},
 ): Promise<{ worker: WorkerIdentity; jobs: TakenJob[] }> {
   const worker = await registered(db);
   await insertNew(db, count, changes);

@@ -1,10 +1,10 @@
 import type { Database } from "../../src/db/connect.ts";
 import type { NewJob } from "../../src/job/job.ts";
 import { type Held, type HeldJob, readHeld } from "../../src/queue/held.ts";
-import { readLanes } from "../../src/queue/lanes.ts";
 import { type PullWorker, registerPullWorker } from "../../src/queue/pull_worker.ts";
+import type { Ask } from "../../src/queue/take.ts";
 import { type SinglyTakenJob, type TakeSingly, takeSingly } from "../../src/queue/take_singly.ts";
-import { insertNew } from "./factory.ts";
+import { insertNew, lanesOf } from "./factory.ts";
 
 export const PULL_TTL_MS = 30_000;
 export const LIMIT_MS = 60_000;
@@ -29,18 +29,12 @@ export async function pull(
   db: Database,
   worker: Pick<PullWorker, "id" | "kinds">,
   limit: number,
-  changes: Partial<TakeSingly> = {},
+  { defaultLimitMs = LIMIT_MS, failLost = [], ...changes }: Partial<Ask & Omit<TakeSingly, "ask">> = {},
 ): Promise<SinglyTakenJob[]> {
-  const lanes = await readLanes(db, "default", worker.kinds);
-  const options = {
-    workerId: worker.id,
-    queue: "default",
-    lanes,
-    limit,
-    blocks: limit,
-    failLost: [],
-  };
-  return (await takeSingly(db, { ...options, defaultLimitMs: LIMIT_MS, ...changes })).jobs;
+  const { queue = "default" } = changes;
+  const lanes = await lanesOf(db, queue, worker.kinds);
+  const ask = { queue, lanes, limit, blocks: limit, ...changes };
+  return (await takeSingly(db, { workerId: worker.id, ask, failLost, defaultLimitMs })).jobs;
 }
 
 /** A worker over HTTP that holds `count` new jobs, each under a lease of its own. */

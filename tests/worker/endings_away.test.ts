@@ -5,9 +5,10 @@ import { type Endings, endings } from "../../src/worker/endings.ts";
 import { holdings } from "../../src/worker/holdings.ts";
 import { pool } from "../../src/worker/pool.ts";
 import { reports } from "../../src/worker/reports.ts";
+import { takes } from "../../src/worker/takes.ts";
 import { testDatabase } from "../support/database.ts";
 import { recorder } from "../support/events.ts";
-import { ending, insertNew, working } from "../support/factory.ts";
+import { ending, insertNew, lanesOf, working } from "../support/factory.ts";
 import { clear, states } from "../support/facts.ts";
 import { handler } from "../support/handlers.ts";
 import { proxyTo } from "../support/proxy.ts";
@@ -15,8 +16,6 @@ import { NO_THREADS } from "../support/threads.ts";
 import { until } from "../support/until.ts";
 
 setDefaultTimeout(60_000);
-
-const ONE_HOUR_MS = 3_600_000;
 
 const db = await testDatabase();
 const proxy = await proxyTo(db.address);
@@ -74,6 +73,7 @@ describe("a full buffer", () => {
 
     await insertNew(db, 1);
     const held = holdings();
+    const lanes = await lanesOf(db, "default", ["ai_agent"]);
     let looked = 0;
     const watched: Endings = {
       ...buffer,
@@ -83,18 +83,16 @@ describe("a full buffer", () => {
       },
     };
     const taking = pool({
-      db,
       workerId: worker.id,
-      queue: { name: "default", slots: 5 },
-      kinds: ["ai_agent"],
-      inThreads: false,
+      source: { queue: "default", slots: 5, kinds: ["ai_agent"], inThreads: false },
+      lanes: () => lanes,
+      take: takes({ db, workerId: worker.id, holdings: held, failLost: [] }),
       threads: NO_THREADS,
       registry: registry([handler(() => "ran")]),
       holdings: held,
       endings: watched,
       reports: reports({ db, workerId: worker.id, emit: () => {} }),
       emit: () => {},
-      pollIntervalMs: ONE_HOUR_MS,
       defaultTimeoutMs: 1_000,
       graceMs: 1_000,
     });

@@ -1,13 +1,10 @@
 import { version } from "../../../package.json";
 import { connect } from "../../../src/db/connect.ts";
 import { migrate } from "../../../src/db/migrate.ts";
-import type { TakenJob } from "../../../src/job/job.ts";
 import { endAttempts } from "../../../src/queue/end.ts";
 import { insertJobs } from "../../../src/queue/insert.ts";
 import { inserter } from "../../../src/queue/inserter.ts";
-import { readLanes } from "../../../src/queue/lanes.ts";
-import { takeJobs } from "../../../src/queue/take.ts";
-import { ending, newJob, registered } from "../../support/factory.ts";
+import { ending, newJob, registered, take } from "../../support/factory.ts";
 import type { Contender, Session } from "../contender.ts";
 import { percentile } from "../percentile.ts";
 import type { BenchDatabase } from "../postgres.ts";
@@ -39,20 +36,6 @@ async function open({ url }: BenchDatabase): Promise<Session> {
   const worker = await registered(db, { kinds: [KIND] });
   // Nobody beats for it, and it must not be taken for dead.
   await db.run((sql) => sql`update jobsvc.workers set expires_at = now() + interval '1 day'`);
-
-  async function take(): Promise<TakenJob[]> {
-    const lanes = await readLanes(db, "default", [KIND]);
-    const options = {
-      workerId: worker.id,
-      queue: "default",
-      lanes,
-      limit: TAKE,
-      blocks: TAKE,
-      suspects: true,
-      failLost: [],
-    };
-    return (await takeJobs(db, options)).jobs;
-  }
 
   return {
     async insert({ jobs, dueInMs }) {
@@ -94,7 +77,7 @@ async function open({ url }: BenchDatabase): Promise<Session> {
       const started = performance.now();
       await times(TAKERS, async () => {
         while (done < jobs && since(started) < limitMs / 1_000) {
-          const taken = await take();
+          const taken = await take(db, worker, TAKE);
           if (taken.length === 0) return;
           const doneLeases = [...new Set(taken.map(({ leaseId }) => leaseId))];
           const endings = taken.map((one) => ending(one));
@@ -107,7 +90,7 @@ async function open({ url }: BenchDatabase): Promise<Session> {
       const ms: number[] = [];
       for (let n = 0; n < count; n++) {
         const started = performance.now();
-        await take();
+        await take(db, worker, TAKE);
         ms.push(performance.now() - started);
       }
       return ms;
