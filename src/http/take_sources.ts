@@ -38,7 +38,8 @@ export function takeSources(parts: TakeSourcesParts, { queues, kinds }: Wish): T
   async function takeFrom(source: (typeof sources)[number], workerId: string, limit: number) {
     const ask = {
       queue: source.queue,
-      lanes: lowWater.lanes(source),
+      kinds,
+      marks: lowWater.of(source)!,
       limit,
       // One more than the last size tells, for one that was cut before.
       blocks: Math.min(limit, Math.ceil(limit / source.blockSize) + 1),

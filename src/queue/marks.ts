@@ -1,7 +1,7 @@
 import type { Database } from "../db/connect.ts";
-import { type Lane, readLanes, type Source } from "./lanes.ts";
+import { type LaneMarks, readMarks, type Source } from "./lanes.ts";
 
-/** The lanes of some sources, for one who takes from them again and again. */
+/** The low-water marks of some sources, for one who takes from them again and again. */
 export interface Marks {
   /** How long ago they were read. */
   readonly ageMs: number;
@@ -10,8 +10,8 @@ export interface Marks {
    * Answers the sources in which something is due.
    */
   read(): Promise<Source[]>;
-  /** The lanes for a take that begins now: none before the first reading. */
-  lanes(source: Source): readonly Lane[];
+  /** Those for a take that begins now: none before the first reading. */
+  of(source: Source): LaneMarks | undefined;
   /**
    * Jobs of a queue that are due since then have been committed only now, so they may stand below the marks. They are seen
    * by every take from here on until the marks are read again, which is when the marks themselves stand low enough.
@@ -21,7 +21,7 @@ export interface Marks {
 
 /** The low-water marks of one taker: kept for a while, because reading them wades through what takes are spared. */
 export function marks(db: Database, sources: readonly Source[]): Marks {
-  const lanes = new Map<Source, readonly Lane[]>();
+  const known = new Map<Source, LaneMarks>();
   const lateSinceMs = new Map<string, number>();
   let readAtMs = Number.NEGATIVE_INFINITY;
 
@@ -32,15 +32,15 @@ export function marks(db: Database, sources: readonly Source[]): Marks {
     async read() {
       // Forgotten before the marks are read, not after: of what is told meanwhile the reading may not know.
       lateSinceMs.clear();
-      const found = await readLanes(db, sources);
+      const found = await readMarks(db, sources);
       readAtMs = performance.now();
-      for (const [place, source] of sources.entries()) lanes.set(source, found[place]!.lanes);
+      for (const [place, source] of sources.entries()) known.set(source, found[place]!);
       return sources.filter((_, place) => found[place]!.due);
     },
-    lanes(source) {
-      const ofSource = lanes.get(source) ?? [];
+    of(source) {
+      const marks = known.get(source);
       const sinceMs = lateSinceMs.get(source.queue);
-      return sinceMs === undefined ? ofSource : ofSource.map((lane) => notAbove(lane, sinceMs));
+      return marks && sinceMs !== undefined ? notAbove(marks, sinceMs) : marks;
     },
     lookBack(queue, sinceMs) {
       lateSinceMs.set(queue, Math.min(lateSinceMs.get(queue) ?? Number.POSITIVE_INFINITY, sinceMs));
@@ -48,6 +48,7 @@ export function marks(db: Database, sources: readonly Source[]): Marks {
   };
 }
 
-function notAbove(lane: Lane, sinceMs: number): Lane {
-  return Date.parse(lane.mark) <= sinceMs ? lane : { ...lane, mark: new Date(sinceMs).toISOString() };
+function notAbove({ mark, lanes }: LaneMarks, sinceMs: number): LaneMarks {
+  const lower = (mark: string) => (Date.parse(mark) <= sinceMs ? mark : new Date(sinceMs).toISOString());
+  return { mark: lower(mark), lanes: lanes.map((lane) => ({ ...lane, mark: lower(lane.mark) })) };
 }

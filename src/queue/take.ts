@@ -1,13 +1,12 @@
 import type { Database, Sql } from "../db/connect.ts";
-import type { TakenJob } from "../job/job.ts";
-import type { Lane } from "./lanes.ts";
+import { HIGHEST_PRIORITY, LOWEST_PRIORITY, type TakenJob } from "../job/job.ts";
+import type { LaneMarks, Source } from "./lanes.ts";
 import { type Leasing, together } from "./leasing.ts";
 import { readTaken, type Taken, type TakenRow } from "./taken_row.ts";
 
-/** What is wanted of one queue. */
-export interface Ask {
-  queue: string;
-  lanes: readonly Lane[];
+/** What is wanted of one source. */
+export interface Ask extends Source {
+  marks: LaneMarks;
   /** At most this many jobs come back. */
   limit: number;
   /** At most this many blocks are locked: locking many to use one would starve the other workers. */
@@ -45,34 +44,37 @@ export async function takeLeasing<More>(
   { workerId, asks, failLost }: Take,
   leasing: (sql: Sql) => Leasing,
 ): Promise<Taken<TakenJob & More>[]> {
-  const lanes = asks.flatMap(({ lanes }, ask) => lanes.map((lane) => ({ ...lane, ask })));
+  const kinds = asks.flatMap(({ kinds }, ask) => kinds.map((kind) => ({ ask, kind })));
+  const lanes = asks.flatMap(({ marks }, ask) => marks.lanes.map((lane) => ({ ...lane, ask })));
   const suspicious = asks.findIndex(({ suspects }) => suspects);
-  const suspectKinds = new Set(asks[suspicious]?.lanes.map(({ kind }) => kind));
   const rows = await db.run((sql) => {
     const { suspects, parts, times, answer } = leasing(sql);
     return sql<TakenRow[]>`
     with asked as materialized (
-      select asked.queue, asked.jobs, asked.blocks, asked.number - 1 as ask
+      select asked.queue, asked.mark, asked.jobs, asked.blocks, asked.number - 1 as ask
       from unnest(
         ${asks.map((ask) => ask.queue)}::text[],
+        ${asks.map((ask) => ask.marks.mark)}::timestamptz[],
         ${asks.map((ask) => ask.limit)}::int4[],
         ${asks.map((ask) => ask.blocks)}::int4[]
-      ) with ordinality as asked (queue, jobs, blocks, number)
+      ) with ordinality as asked (queue, mark, jobs, blocks, number)
       where asked.queue not in (select name from jobsvc.queues where paused_at is not null)
         and exists (select from jobsvc.workers where workers.id = ${workerId} and expires_at > now())
     ),
     lane as materialized (
-      select asked.ask, asked.queue, lane.kind, lane.priority, lane.mark
-      from unnest(
+      select asked.ask, asked.queue, kind.kind, priority, coalesce(known.mark, asked.mark) as mark
+      from unnest(${kinds.map(({ ask }) => ask)}::int4[], ${kinds.map(({ kind }) => kind)}::text[]) as kind (ask, kind)
+      join asked using (ask)
+      cross join generate_series(${HIGHEST_PRIORITY}::int, ${LOWEST_PRIORITY}::int) priority
+      left join unnest(
         ${lanes.map((lane) => lane.ask)}::int4[],
         ${lanes.map((lane) => lane.kind)}::text[],
-        ${lanes.map((lane) => lane.priority)}::int2[],
+        ${lanes.map((lane) => lane.priority)}::int4[],
         ${lanes.map((lane) => lane.mark)}::timestamptz[]
-      ) as lane (ask, kind, priority, mark)
-      join asked using (ask)
+      ) as known (ask, kind, priority, mark) using (ask, kind, priority)
     ),
     filled as materialized (
-      select lane.*
+      select lane.*, head.id as head
       from lane
       cross join lateral (
         select run_at, id
@@ -108,7 +110,7 @@ export async function takeLeasing<More>(
       from jobsvc.ready
       where queue = (select queue from asked where ask = ${suspicious}) and ${suspects} and losses >= 2 and run_at <= now()
         -- As no index can look for it: the lanes, which have the kind too, are full of jobs that were never lost.
-        and (kind = any (${[...suspectKinds]}::text[])) is true
+        and (kind = any (${[...(asks[suspicious]?.kinds ?? [])]}::text[])) is true
       order by run_at
       limit 1
       for update skip locked
@@ -177,10 +179,16 @@ export async function takeLeasing<More>(
     select null::uuid as id, null::uuid as "userId", null::uuid as "resourceId", null as payload,
       null::int2 as "maxAttempts", null::int4 as "timeoutMs", null as traceparent,
       json_build_object(
-        'ask', ask, 'blockSize', block_size, 'parts', parts, 'jobIds', job_ids, 'leaseId', id, 'kind', kind, 'queue', queue,
+        'ask', ask, 'more', more, 'blockSize', block_size, 'parts', parts, 'jobIds', job_ids, 'leaseId', id, 'kind', kind, 'queue', queue,
         'priority', priority, 'attempt', attempt, 'failures', failures, 'losses', losses ${answer}
       )::text as lease
     from lease
+    cross join lateral (
+      select (select count(*) from ordinary where ordinary.ask = lease.ask)
+          = (select blocks from asked where asked.ask = lease.ask)
+        -- What others hold may be cut by them, and the rest of it is due.
+        or exists (select from filled where filled.ask = lease.ask and head not in (select id from ordinary)) as more
+    ) left_over
     union all
     select id, user_id, resource_id, payload::text, max_attempts, timeout_ms, metadata ->> 'traceparent', null
     from jobsvc.jobs

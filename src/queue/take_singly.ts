@@ -34,8 +34,7 @@ export async function takeSingly(
     { ...take, asks: [{ ...ask, suspects: true }] },
     (sql) => singly(sql, take.workerId, defaultLimitMs),
   );
-  const { jobs, blockSize } = taken!;
-  return { jobs: jobs.map((job) => ({ ...job, deadlineAt: new Date(job.deadlineAt) })), blockSize };
+  return { ...taken!, jobs: taken!.jobs.map((job) => ({ ...job, deadlineAt: new Date(job.deadlineAt) })) };
 }
 
 const singly = (sql: Sql, workerId: string, defaultLimitMs: number): Leasing => ({

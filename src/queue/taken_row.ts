@@ -17,6 +17,7 @@ type Shared<More> = Omit<TakenJob, OfJob> & More;
 interface Lease<More> {
   /** The place of the ask among all asks. */
   ask: number;
+  more: boolean;
   blockSize: number;
   jobIds: string[];
   /** Of which blocks they are: how many jobs of the same ask go before these, how many these are, how long they waited. */
@@ -26,6 +27,8 @@ interface Lease<More> {
 
 export interface Taken<Job extends TakenJob = TakenJob> {
   jobs: Job[];
+  /** Whether blocks were left there: more than were wanted, or such as others held. Not told when there are no jobs. */
+  more: boolean;
   /** Size of the blocks that were found, from which the caller guesses how many to ask for next time. */
   blockSize: number;
 }
@@ -43,12 +46,12 @@ export function readTaken<More>(rows: readonly TakenRow[], asks: number): Taken<
 }
 
 function readLease<More>(text: string): Lease<More> {
-  const { ask, blockSize, jobIds, parts, ...shared } = JSON.parse(text);
-  return { ask, blockSize, jobIds, parts, shared };
+  const { ask, more, blockSize, jobIds, parts, ...shared } = JSON.parse(text);
+  return { ask, more, blockSize, jobIds, parts, shared };
 }
 
 function takenUnder<More>(leases: readonly Lease<More>[], found: ReadonlyMap<string, OwnOfJob>) {
-  const taken: Taken<TakenJob & More> = { jobs: [], blockSize: 1 };
+  const taken: Taken<TakenJob & More> = { jobs: [], more: false, blockSize: 1 };
   for (const { jobIds, shared } of leases.flatMap(partsOf).sort((a, b) => a.jobsBefore - b.jobsBefore)) {
     for (const id of jobIds) {
       const job = found.get(id);
@@ -56,7 +59,10 @@ function takenUnder<More>(leases: readonly Lease<More>[], found: ReadonlyMap<str
       if (job) taken.jobs.push(jobOf(job, shared));
     }
   }
-  for (const { blockSize } of leases) taken.blockSize = Math.max(taken.blockSize, blockSize);
+  for (const { more, blockSize } of leases) {
+    taken.more ||= more;
+    taken.blockSize = Math.max(taken.blockSize, blockSize);
+  }
   return taken;
 }
 

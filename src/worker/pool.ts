@@ -3,7 +3,7 @@ import type { Ending } from "../job/outcome.ts";
 import { type Loop, loop } from "../lifecycle/loop.ts";
 import type { Service } from "../lifecycle/service.ts";
 import type { Offer } from "../queue/inserter.ts";
-import type { Lane, Source } from "../queue/lanes.ts";
+import type { LaneMarks, Source } from "../queue/lanes.ts";
 import type { Taken } from "../queue/taken_row.ts";
 import { wantedAhead } from "./ahead.ts";
 import type { Endings } from "./endings.ts";
@@ -24,8 +24,8 @@ export interface PoolParts extends SlotParts {
   source: PoolSource;
   holdings: Holdings;
   endings: Endings;
-  /** Its lanes, for a take that begins now. */
-  lanes: () => readonly Lane[];
+  /** From where a take that begins now has to look; undefined as long as nobody knows. */
+  marks: () => LaneMarks | undefined;
   take: (ask: PoolAsk) => Promise<Taken>;
   /** How long `stop` waits for running jobs. */
   graceMs: number;
@@ -58,7 +58,7 @@ export function pool(parts: PoolParts): Pool {
   let averageBytes = Number.POSITIVE_INFINITY;
   let stopping = false;
   let lastBlockSize = 1;
-  /** The last take found work, so more is probably waiting; or nothing was taken yet. */
+  /** The last take has left work, or may have; or nothing was taken yet. */
   let hungry = true;
   /** Slots that are kept for jobs which are being inserted, and who waits until there are none of these. */
   let offered = 0;
@@ -71,30 +71,30 @@ export function pool(parts: PoolParts): Pool {
 
   async function step(): Promise<number> {
     hungry = true;
-    const lanes = parts.lanes();
-    // Nobody has looked there yet; who does wakes it.
-    if (lanes.length === 0) return IDLE_MS;
+    const marks = parts.marks();
+    // Who looks there first wakes it.
+    if (marks === undefined) return IDLE_MS;
     const wanted = endings.full ? 0 : room();
     const limit = inThreads ? threads.places.take(wanted, taking.wake) : wanted;
     if (limit <= 0) return IDLE_MS;
     let taken = 0;
     try {
-      taken = await take(limit, lanes);
+      const { jobs, more } = await take(limit, marks);
+      taken = jobs.length;
+      hungry = more || taken === limit;
     } finally {
       if (inThreads) threads.places.giveBack(limit - taken);
     }
     fillSlots();
-    hungry = taken > 0;
     return hungry ? 0 : IDLE_MS;
   }
 
-  /** Answers how many jobs it took, at most `limit`. */
-  async function take(limit: number, lanes: readonly Lane[]): Promise<number> {
+  async function take(limit: number, marks: LaneMarks): Promise<Taken> {
     // One block more than the last size tells, for one that was cut before.
     const blocks = Math.min(limit, Math.ceil(limit / lastBlockSize) + 1);
-    const { jobs, blockSize } = await parts.take({ queue, lanes, limit, blocks, hold });
-    lastBlockSize = blockSize;
-    return jobs.length;
+    const taken = await parts.take({ queue, kinds, marks, limit, blocks, hold });
+    lastBlockSize = taken.blockSize;
+    return taken;
   }
 
   function hold(job: TakenJob) {

@@ -99,7 +99,7 @@ export function worker(parts: WorkerParts): WorkerService {
 
   function poolAt(source: PoolSource): Pool {
     const shared = { ...parts, workerId, holdings: held, endings: buffer, reports: told, threads: running };
-    return pool({ ...shared, source, take, lanes: () => lowWater.lanes(source) });
+    return pool({ ...shared, source, take, marks: () => lowWater.of(source) });
   }
 
   function wakeAt(source: Source) {

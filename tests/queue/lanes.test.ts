@@ -1,56 +1,67 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { insertJobs } from "../../src/queue/insert.ts";
+import { readMarks } from "../../src/queue/lanes.ts";
+import { pauseQueue } from "../../src/queue/pause.ts";
 import { overConnection, testDatabase } from "../support/database.ts";
-import { insertNew, lanesOf, newJob, registered, take } from "../support/factory.ts";
+import { insertNew, marksOf, newJob, registered, take } from "../support/factory.ts";
 import { blocks, clear, databaseNow, ids } from "../support/facts.ts";
 
 const db = await testDatabase();
 
 beforeEach(() => clear(db));
 
-const markOf = (lanes: Awaited<ReturnType<typeof lanesOf>>, priority: number) =>
-  new Date(lanes.find((lane) => lane.priority === priority)!.mark).getTime();
+const msOf = (mark: string) => new Date(mark).getTime();
 
-describe("lanes", () => {
-  test("are one for each kind and priority", async () => {
-    const lanes = await lanesOf(db, "default", ["ai_agent", "client_agent"]);
-    expect(lanes).toHaveLength(2 * 9);
-    expect(new Set(lanes.map(({ kind, priority }) => `${kind} ${priority}`)).size).toBe(18);
-    expect(await lanesOf(db, "default", [])).toEqual([]);
+const HOUR_MS = 3_600_000;
+
+describe("low-water marks", () => {
+  test("are one for all lanes in which nothing is due, just below now", async () => {
+    // A mark of the future would be above what is inserted next.
+    await insertNew(db, 1, { priority: 2, scheduledAt: new Date(Date.now() + HOUR_MS) });
+    const before = (await databaseNow(db)).getTime();
+    const { mark, lanes } = await marksOf(db, "default", ["ai_agent", "client_agent"]);
+    const after = (await databaseNow(db)).getTime();
+    expect(msOf(mark)).toBeWithin(before - 201, after - 198);
+    expect(lanes).toEqual([]);
   });
 
-  test("have their mark just below the oldest job that waits, or below now", async () => {
-    await insertNew(db, 2, { priority: 1 });
-    await db.sql`update jobsvc.ready set run_at = run_at - interval '1 hour'`;
-    await insertNew(db, 2, { priority: 1 });
-    await insertNew(db, 1, { priority: 2, scheduledAt: new Date(Date.now() + 3_600_000) });
+  test("are just below the oldest job where some are due", async () => {
+    for (const age of ["2 hours", "1 hour"]) {
+      await insertNew(db, 2, { priority: 1 });
+      await db.sql`update jobsvc.ready set run_at = run_at - ${age}::interval`;
+    }
     const oldest = (await blocks(db))[0]!.runAt.getTime();
-    const before = (await databaseNow(db)).getTime();
-    const lanes = await lanesOf(db, "default", ["ai_agent"]);
-    const after = (await databaseNow(db)).getTime();
-    expect(oldest - markOf(lanes, 1)).toBeWithin(199, 202);
-    // Jobs of the future must not lift the mark: what is inserted next would stand below it.
-    for (const priority of [2, 3]) expect(markOf(lanes, priority)).toBeWithin(before - 201, after - 198);
+    const { lanes } = await marksOf(db, "default", ["ai_agent"]);
+    expect(lanes).toMatchObject([{ kind: "ai_agent", priority: 1 }]);
+    expect(oldest - msOf(lanes[0]!.mark)).toBeWithin(199, 202);
   });
 
   test("look at their own queue, kind and priority only", async () => {
     await insertNew(db, 1, { queue: "mail" });
     await insertNew(db, 1, { kind: "client_agent" });
     await insertNew(db, 1, { priority: 4 });
-    await db.sql`update jobsvc.ready set run_at = run_at - interval '1 hour'`;
-    const hourAgo = (await databaseNow(db)).getTime() - 3_000_000;
-    const lanes = await lanesOf(db, "default", ["ai_agent"]);
-    expect(lanes.filter((lane) => new Date(lane.mark).getTime() < hourAgo)).toMatchObject([{ priority: 4 }]);
+    expect((await marksOf(db, "default", ["ai_agent"])).lanes).toMatchObject([{ priority: 4 }]);
+    expect((await marksOf(db, "default", [])).lanes).toEqual([]);
+  });
+
+  test("are read for many sources at once, and tell where something may be taken", async () => {
+    await insertNew(db, 1, { queue: "mail" });
+    await insertNew(db, 1, { queue: "closed" });
+    await pauseQueue(db, "closed");
+    const sources = ["mail", "empty", "closed"].map((queue) => ({ queue, kinds: ["ai_agent"] }));
+    const found = await readMarks(db, sources);
+    expect(found.map(({ due }) => due)).toEqual([true, false, false]);
+    expect(found.map(({ lanes }) => lanes.length)).toEqual([1, 0, 1]);
+    expect(await readMarks(db, [])).toEqual([]);
   });
 
   test("miss nothing that was being committed while they were read", async () => {
     const worker = await registered(db);
     const job = newJob();
-    let lanes: Awaited<ReturnType<typeof lanesOf>> = [];
-    await db.sql.begin(async (sql) => {
+    const marks = await db.sql.begin(async (sql) => {
       await insertJobs(overConnection(db, sql), [job]);
-      lanes = await lanesOf(db, "default", ["ai_agent"]);
+      return await marksOf(db, "default", ["ai_agent"]);
     });
-    expect(ids(await take(db, worker, 1, { lanes }))).toEqual([job.id]);
+    expect(ids(await take(db, worker, 1, { marks }))).toEqual([job.id]);
   });
 });

@@ -23,20 +23,18 @@ async function readMarks(): Promise<Marks> {
   return kept;
 }
 
-const oldest = (lanes: readonly { mark: string }[]) =>
-  Math.min(...lanes.map(({ mark }) => new Date(mark).getTime()));
+const markAt = (kept: Marks, source: Source) => new Date(kept.of(source)!.mark).getTime();
 
 describe("marks", () => {
   test("are none before they are read, and the same until they are read again", async () => {
     const kept = marks(db, SOURCES);
-    expect(kept.lanes(DEFAULT)).toEqual([]);
+    expect(kept.of(DEFAULT)).toBeUndefined();
     expect(kept.ageMs).toBe(Number.POSITIVE_INFINITY);
     await kept.read();
-    const lanes = kept.lanes(DEFAULT);
-    expect(lanes).toHaveLength(9);
+    const read = kept.of(DEFAULT)!;
     expect(kept.ageMs).toBeLessThan(HOUR_MS);
     await insertNew(db, 1);
-    expect(kept.lanes(DEFAULT)).toEqual(lanes);
+    expect(kept.of(DEFAULT)).toEqual(read);
   });
 
   test("are read by one statement for all sources, which tells where something is due", async () => {
@@ -66,28 +64,36 @@ describe("marks", () => {
     const kept = await readMarks();
     const late = await insertNew(db, 3);
     await db.sql`update jobsvc.ready set run_at = run_at - interval '1 minute'`;
-    expect(await take(db, worker, 3, { lanes: kept.lanes(DEFAULT) })).toEqual([]);
+    expect(await take(db, worker, 3, { marks: kept.of(DEFAULT)! })).toEqual([]);
     kept.lookBack("default", (await databaseNow(db)).getTime() - 61_000);
-    expect(ids(await take(db, worker, 3, { lanes: kept.lanes(DEFAULT) }))).toEqual(ids(late));
+    expect(ids(await take(db, worker, 3, { marks: kept.of(DEFAULT)! }))).toEqual(ids(late));
   });
 
   test("go as far back as the oldest of what is told, in that queue only, and never up", async () => {
     const kept = await readMarks();
-    const before = oldest(kept.lanes(DEFAULT));
+    const before = markAt(kept, DEFAULT);
     kept.lookBack("default", before + 1_000);
-    expect(oldest(kept.lanes(DEFAULT))).toBe(before);
+    expect(markAt(kept, DEFAULT)).toBe(before);
     kept.lookBack("default", before - 2_000);
     kept.lookBack("default", before - 1_000);
-    expect(oldest(kept.lanes(DEFAULT))).toBeWithin(before - 2_001, before - 1_998);
-    expect(oldest(kept.lanes(MAIL))).toBe(before);
+    expect(markAt(kept, DEFAULT)).toBeWithin(before - 2_001, before - 1_998);
+    expect(markAt(kept, MAIL)).toBe(before);
+  });
+
+  test("go back in every lane", async () => {
+    await insertNew(db, 1);
+    const kept = await readMarks();
+    kept.lookBack("default", 0);
+    const { mark, lanes } = kept.of(DEFAULT)!;
+    expect([mark, ...lanes.map((lane) => lane.mark)]).toEqual(Array(2).fill("1970-01-01T00:00:00.000Z"));
   });
 
   test("are high again when they have been read again", async () => {
     const kept = await readMarks();
-    const before = oldest(kept.lanes(DEFAULT));
+    const before = markAt(kept, DEFAULT);
     kept.lookBack("default", before - HOUR_MS);
     await kept.read();
-    expect(oldest(kept.lanes(DEFAULT))).toBeGreaterThanOrEqual(before);
+    expect(markAt(kept, DEFAULT)).toBeGreaterThanOrEqual(before);
   });
 
   test("forget nothing that is told while they are read", async () => {
@@ -103,6 +109,6 @@ describe("marks", () => {
       SOURCES,
     );
     await kept.read();
-    expect(oldest(kept.lanes(DEFAULT))).toBe(0);
+    expect(markAt(kept, DEFAULT)).toBe(0);
   });
 });

@@ -10,7 +10,7 @@ import {
   end,
   expire,
   insertNew,
-  lanesOf,
+  marksOf,
   newJob,
   passTime,
   registered,
@@ -60,8 +60,8 @@ describe("take", () => {
     const jobs = kinds.map((kind) => newJob({ kind }));
     for (const job of jobs) await insertJobs(db, [job]);
     await db.sql`delete from jobsvc.jobs where id = ${jobs[0]!.id}`;
-    const lanes = await lanesOf(db, "default", ["ai_agent", "client_agent"]);
-    const taken = await take(db, worker, 10, { lanes });
+    const marks = await marksOf(db, "default", ["ai_agent", "client_agent"]);
+    const taken = await take(db, worker, 10, { kinds: ["ai_agent", "client_agent"], marks });
     expect(ids(taken)).toEqual(ids(jobs.slice(1)));
     for (const { id, kind, leaseId } of taken) {
       const [lease] =
@@ -213,18 +213,18 @@ describe("take", () => {
     const [first, second] = [await registered(db), await registered(db)];
     for (let block = 0; block < 4; block++) await insertNew(db, 1);
     await db.sql.begin(async (sql) => {
-      const lanes = await lanesOf(db, "default", ["ai_agent"]);
-      await take(overConnection(db, sql), first, 1, { lanes, blocks: 1, suspects: false });
+      const marks = await marksOf(db, "default", ["ai_agent"]);
+      await take(overConnection(db, sql), first, 1, { marks, blocks: 1, suspects: false });
       expect(await take(db, second, 10)).toHaveLength(3);
     });
   });
 
   test("starts at the mark of a lane, and a fresh mark finds what was committed late", async () => {
     const worker = await registered(db);
-    const lanes = await lanesOf(db, "default", ["ai_agent"]);
+    const marks = await marksOf(db, "default", ["ai_agent"]);
     const [late] = await insertNew(db, 1);
     await db.sql`update jobsvc.ready set run_at = run_at - interval '1 minute'`;
-    expect(await take(db, worker, 1, { lanes })).toEqual([]);
+    expect(await take(db, worker, 1, { marks })).toEqual([]);
     expect(ids(await take(db, worker, 1))).toEqual([late!.id]);
   });
 
@@ -282,8 +282,8 @@ describe("take", () => {
 /** What is taken for several asks by one statement: the ids, ask by ask. */
 async function takeAll(db: Database, worker: WorkerIdentity, asks: (Taking & { queue: string })[]) {
   const each = asks.map(async (ask) => {
-    const lanes = await lanesOf(db, ask.queue, worker.kinds);
-    return { lanes, limit: 10, blocks: 10, suspects: false, ...ask };
+    const marks = await marksOf(db, ask.queue, worker.kinds);
+    return { kinds: worker.kinds, marks, limit: 10, blocks: 10, suspects: false, ...ask };
   });
   const taken = await takeJobs(db, { workerId: worker.id, asks: await Promise.all(each), failLost: [] });
   return taken.map(({ jobs }) => ids(jobs));

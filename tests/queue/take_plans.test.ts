@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { connect } from "../../src/db/connect.ts";
 import { testDatabase } from "../support/database.ts";
-import { end, insertNew, lanesOf, registered, take } from "../support/factory.ts";
+import { end, insertNew, marksOf, registered, take } from "../support/factory.ts";
 import { clear, ids } from "../support/facts.ts";
 import { pull } from "../support/pulling.ts";
 import { session } from "../support/session.ts";
@@ -40,12 +40,12 @@ describe("take, whatever the plan,", () => {
       for (let block = 0; block < 12; block++)
         await insertNew(db, blockSize, { priority: 1 + (block % 3), kind: worker.kinds[block % 2]! });
       await db.sql`analyze`;
-      const lanes = await lanesOf(db, "default", worker.kinds);
+      const marks = await marksOf(db, "default", worker.kinds);
       for (const off of PLANS) {
         for (const blocks of [1, 3, LIMIT]) {
           await planner.sql`begin`;
           for (const name of off) await planner.sql.unsafe(`set local enable_${name} = off`);
-          const jobs = await take(planner, worker, LIMIT, { lanes, blocks });
+          const jobs = await take(planner, worker, LIMIT, { marks, blocks });
           expect(jobs).toHaveLength(Math.min(LIMIT, blocks * blockSize));
           expect(new Set(ids(jobs)).size).toBe(jobs.length);
           const priorities = jobs.map((job) => job.priority);
@@ -54,7 +54,7 @@ describe("take, whatever the plan,", () => {
 
           await planner.sql`begin`;
           for (const name of off) await planner.sql.unsafe(`set local enable_${name} = off`);
-          const singly = await pull(planner, worker, LIMIT, { lanes, blocks });
+          const singly = await pull(planner, worker, LIMIT, { marks, blocks });
           expect(ids(singly)).toEqual(ids(jobs));
           expect(new Set(singly.map(({ leaseId }) => leaseId)).size).toBe(jobs.length);
           await planner.sql`rollback`;

@@ -4,7 +4,7 @@ import type { Ending } from "../../src/job/outcome.ts";
 import { beat, type WorkerIdentity } from "../../src/queue/beat.ts";
 import { endAttempts } from "../../src/queue/end.ts";
 import { insertJobs } from "../../src/queue/insert.ts";
-import { type Lane, readLanes } from "../../src/queue/lanes.ts";
+import { type LaneMarks, readMarks } from "../../src/queue/lanes.ts";
 import { type Ask, type Take, takeJobs } from "../../src/queue/take.ts";
 
 /** A job that nothing is special about, but for what the test says. */
@@ -64,9 +64,9 @@ export async function take(
   limit: number,
   { failLost = [], ...changes }: Taking = {},
 ): Promise<TakenJob[]> {
-  const { queue = "default" } = changes;
-  const lanes = await lanesOf(db, queue, worker.kinds);
-  const asks = [{ queue, lanes, limit, blocks: limit, suspects: true, ...changes }];
+  const { queue = "default", kinds = worker.kinds } = changes;
+  const marks = await marksOf(db, queue, kinds);
+  const asks = [{ queue, kinds, marks, limit, blocks: limit, suspects: true, ...changes }];
   const [taken] = await takeJobs(db, { workerId: worker.id, asks, failLost });
   return taken!.jobs;
 }
@@ -74,9 +74,9 @@ export async function take(
 /** What a test may want to be otherwise of a take from one queue. */
 export type Taking = Partial<Ask & Omit<Take, "asks" | "workerId">>;
 
-export async function lanesOf(db: Database, queue: string, kinds: readonly string[]): Promise<Lane[]> {
-  const [found] = await readLanes(db, [{ queue, kinds }]);
-  return found!.lanes;
+export async function marksOf(db: Database, queue: string, kinds: readonly string[]): Promise<LaneMarks> {
+  const [found] = await readMarks(db, [{ queue, kinds }]);
+  return found!;
 }
 
 /** A worker that is alive and holds `count` new jobs. */

@@ -4,7 +4,7 @@ import { type Held, type HeldJob, readHeld } from "../../src/queue/held.ts";
 import { type PullWorker, registerPullWorker } from "../../src/queue/pull_worker.ts";
 import type { Ask } from "../../src/queue/take.ts";
 import { type SinglyTakenJob, type TakeSingly, takeSingly } from "../../src/queue/take_singly.ts";
-import { insertNew, lanesOf } from "./factory.ts";
+import { insertNew, marksOf } from "./factory.ts";
 
 export const PULL_TTL_MS = 30_000;
 export const LIMIT_MS = 60_000;
@@ -32,8 +32,9 @@ export async function pull(
   { defaultLimitMs = LIMIT_MS, failLost = [], ...changes }: Partial<Ask & Omit<TakeSingly, "ask">> = {},
 ): Promise<SinglyTakenJob[]> {
   const { queue = "default" } = changes;
-  const lanes = await lanesOf(db, queue, worker.kinds);
-  const ask = { queue, lanes, limit, blocks: limit, ...changes };
+  const { kinds } = worker;
+  const marks = await marksOf(db, queue, kinds);
+  const ask = { queue, kinds, marks, limit, blocks: limit, ...changes };
   return (await takeSingly(db, { workerId: worker.id, ask, failLost, defaultLimitMs })).jobs;
 }
 

@@ -8,7 +8,7 @@ import { reports } from "../../src/worker/reports.ts";
 import { takes } from "../../src/worker/takes.ts";
 import { testDatabase } from "../support/database.ts";
 import { recorder } from "../support/events.ts";
-import { ending, insertNew, lanesOf, working } from "../support/factory.ts";
+import { ending, insertNew, marksOf, working } from "../support/factory.ts";
 import { clear, states } from "../support/facts.ts";
 import { handler } from "../support/handlers.ts";
 import { proxyTo } from "../support/proxy.ts";
@@ -73,7 +73,7 @@ describe("a full buffer", () => {
 
     await insertNew(db, 1);
     const held = holdings();
-    const lanes = await lanesOf(db, "default", ["ai_agent"]);
+    const marks = await marksOf(db, "default", ["ai_agent"]);
     let looked = 0;
     const watched: Endings = {
       ...buffer,
@@ -85,7 +85,7 @@ describe("a full buffer", () => {
     const taking = pool({
       workerId: worker.id,
       source: { queue: "default", slots: 5, kinds: ["ai_agent"], inThreads: false },
-      lanes: () => lanes,
+      marks: () => marks,
       take: takes({ db, workerId: worker.id, holdings: held, failLost: [] }),
       threads: NO_THREADS,
       registry: registry([handler(() => "ran")]),

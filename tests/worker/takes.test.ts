@@ -3,7 +3,7 @@ import type { Database } from "../../src/db/connect.ts";
 import { holdings } from "../../src/worker/holdings.ts";
 import { takes } from "../../src/worker/takes.ts";
 import { testDatabase } from "../support/database.ts";
-import { insertNew, lanesOf, registered } from "../support/factory.ts";
+import { insertNew, marksOf, registered } from "../support/factory.ts";
 import { clear, ids } from "../support/facts.ts";
 
 const db = await testDatabase();
@@ -24,8 +24,15 @@ async function taking() {
   };
   const take = takes({ db: watched, workerId: worker.id, holdings: holdings(), failLost: [] });
   const ask = async (queue: string) => {
-    const lanes = await lanesOf(db, queue, worker.kinds);
-    return { queue, lanes, limit: 10, blocks: 10, hold: ({ id }: { id: string }) => void held.push(id) };
+    const marks = await marksOf(db, queue, worker.kinds);
+    return {
+      queue,
+      kinds: worker.kinds,
+      marks,
+      limit: 10,
+      blocks: 10,
+      hold: ({ id }: { id: string }) => void held.push(id),
+    };
   };
   return { take, ask, held, seen };
 }
