@@ -1,5 +1,6 @@
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../db/connect.ts";
+import { MAX_BLOCK_SIZE } from "./insert_lane.ts";
 
 /** How taken jobs are leased: parts of the statement. */
 export interface Leasing {
@@ -14,17 +15,14 @@ export interface Leasing {
 }
 
 /**
- * So many ids fit into the row of a lease: of a larger one they would be moved out (TOAST), and be deleted there once more.
- * Blocks have the same size, so that most leases are blocks as they were.
+ * A lease for all that stand in the same place, as far as they fit into its row: of a larger one the ids would be moved out
+ * (TOAST), and be deleted there once more. So most leases are blocks as they were.
  */
-const MAX_LEASE_SIZE = 100;
-
-/** A lease for all that stand in the same place, as far as they fit: one row for many jobs. */
 export const together = (sql: Sql): Leasing => ({
   suspects: sql`true`,
   parts: sql`
       select *, dense_rank() over (
-        order by ask, kind, priority, attempt, failures, losses, jobs_before / ${MAX_LEASE_SIZE}::int
+        order by ask, kind, priority, attempt, failures, losses, jobs_before / ${MAX_BLOCK_SIZE}::int
       ) as lease
       from block`,
   times: sql`null::timestamptz as deadline_at, null::timestamptz as beaten_at`,
