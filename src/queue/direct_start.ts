@@ -1,3 +1,4 @@
+import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../db/connect.ts";
 import type { NewJob, TakenJob } from "../job/job.ts";
 
@@ -34,9 +35,7 @@ export function starting(sql: Sql, free: FreeSlots | undefined) {
     started as materialized (
       select id, kind, priority
       from inserted
-      where queue = ${queue} and kind = any (${[...kinds]}::text[]) and run_at <= now()
-        and not exists (select from jobsvc.queues where name = ${queue} and paused_at is not null)
-        and exists (select from jobsvc.workers where workers.id = ${workerId} and expires_at > now())
+      where queue = ${queue} and kind = any (${[...kinds]}::text[]) and run_at <= now() and ${isOpen(sql, free)}
       order by priority, id
       limit ${slots}
     ),
@@ -52,6 +51,32 @@ export function starting(sql: Sql, free: FreeSlots | undefined) {
     joined: sql`left join started using (id)
     left join leased on leased.kind = started.kind and leased.priority = started.priority`,
   };
+}
+
+/**
+ * The same for jobs that share a lane (see `insert_lane.ts`), which cost less: the first of them start, as many as there
+ * are slots, if they are new. Without `free` none does.
+ */
+export function startingLane(sql: Sql, free: FreeSlots | undefined, isNew: PendingQuery<Row[]>) {
+  if (free === undefined) return { leases: sql``, started: sql`0`, leaseId: sql`null::uuid` };
+  const { workerId, slots, failLost } = free;
+  return {
+    leases: sql`
+    leased as (
+      insert into jobsvc.leases (worker_id, queue, kind, priority, attempt, fail_lost, job_ids)
+      select ${workerId}, queue, kind, priority, 1, kind = any (${[...failLost]}::text[]), ids[:${slots}::int]
+      from sent
+      where ${isNew} and (scheduled_at <= now()) is not false and ${isOpen(sql, free)}
+      returning id, cardinality(job_ids) as jobs
+    ),`,
+    started: sql`coalesce((select jobs from leased), 0)`,
+    leaseId: sql`(select id from leased)`,
+  };
+}
+
+function isOpen(sql: Sql, { queue, workerId }: FreeSlots) {
+  return sql`not exists (select from jobsvc.queues where name = ${queue} and paused_at is not null)
+        and exists (select from jobsvc.workers where workers.id = ${workerId} and expires_at > now())`;
 }
 
 /** The jobs that may start at once, as a take would answer them. Without rows all of them wait. */

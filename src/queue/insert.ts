@@ -44,9 +44,9 @@ export async function insertInto(db: Database, insert: Insert): Promise<Inserted
   const { jobs, claims = [], free, tells = false } = insert;
   const [claim] = claims;
   const together = claims.length === 0 || claim!.jobIds.length === jobs.length;
-  if (together && free === undefined && shareLane(jobs)) {
+  if (together && shareLane(jobs)) {
     try {
-      return (await insertLane(db, { jobs, claim, tells })) ? null : [];
+      return await insertLane(db, { jobs, claim, tells, free });
     } catch (error) {
       if (!isTaken(error)) throw error;
     }
