@@ -38,6 +38,11 @@ export interface ConnectOptions {
 const DEADLINE_MS = 5_000;
 /** What the server itself cuts short, in milliseconds. */
 const TIMEOUTS = { statement_timeout: 4_000, lock_timeout: 2_000 };
+/**
+ * A client that is gone without a word, as when its machine loses power, keeps its slot of the server until the server asks
+ * for it: after two hours, if nobody says otherwise. In seconds.
+ */
+const KEEPALIVES = { tcp_keepalives_idle: 60, tcp_keepalives_interval: 10, tcp_keepalives_count: 3 };
 const CONNECT_TIMEOUT_S = 4;
 /** Long enough for the last endings to be written, short enough for a supervisor's patience. */
 const CLOSE_TIMEOUT_S = 5;
@@ -115,6 +120,7 @@ function open({ address, name, connections, prepare }: ConnectOptions): Sql {
       // A pooler in transaction mode, for which prepared statements are turned off, refuses these at the door.
       ...(prepare && TIMEOUTS),
       ...(prepare && STEADY_PLANS),
+      ...(prepare && KEEPALIVES),
     },
   });
 }

@@ -260,6 +260,14 @@ describe("a pool", () => {
     expect({ ...settings }).toEqual({ name: own.name, zone: "UTC", statement: "4s", lock: "2s" });
   });
 
+  test("has the server ask after a client that is silent, where there is one to ask", async () => {
+    const [row] = await pool().run(
+      (sql) => sql`
+      select current_setting('tcp_keepalives_idle') as idle, inet_server_addr() is not null as tcp`,
+    );
+    expect(row!.idle).toBe(row!.tcp ? "60" : "0");
+  });
+
   test("works without prepared statements", async () => {
     const own = pool({ prepare: false });
     const [row] = await own.run((sql) => sql`select to_json(${["a", "b"]}::text[]) as texts`);
