@@ -4,7 +4,7 @@ const ARRAY_OIDS = {
   uuid: 2951,
   int2: 1005,
   int4: 1007,
-  float8: 1022,
+  int8: 1016,
   timestamptz: 1185,
 } as const;
 
@@ -29,14 +29,6 @@ export function arrayLiteral(values: readonly Element[]): string {
   return `{${values.map(elementLiteral).join(",")}}`;
 }
 
-/**
- * A column in which every row says the same is sent as a list of one: `unnest` fills the rest up with nulls, and for
- * these the statement takes the first. For columns without nulls only.
- */
-export function oneIfAlike<Value extends Element>(values: readonly Value[]): readonly Value[] {
-  return values.every((value) => value === values[0]) ? values.slice(0, 1) : values;
-}
-
 /** A column of a statement that says once what every row has in common, and what each has where they differ. */
 export interface Column<Value extends Element> {
   all: Value | null;
@@ -56,11 +48,6 @@ export function column<Row extends object, Name extends keyof Row, Value extends
   // The very same value need not be looked into.
   if (rows.every((row) => row[name] === value || sent(row[name]) === all)) return { all, each: [] };
   return { all: null, each: rows.map((row) => sent(row[name])) };
-}
-
-/** A column in which nothing stands need not be sent: `unnest` fills an empty list up with nulls. */
-export function noneIfNull<Value extends Element>(values: readonly Value[]): readonly Value[] {
-  return values.every((value) => value === null) ? [] : values;
 }
 
 function elementLiteral(value: Element): string {

@@ -100,29 +100,21 @@ export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
   /** `group` is the head of what waits. */
   async function write(group: readonly Waiting[]) {
     const written = group.flatMap(({ ending }) => ending ?? []);
-    const ended = await endAttempts(db, {
-      workerId,
-      endings: written,
-      doneLeases: leasesDoneBy(group),
-      nowMs: performance.now(),
-    });
+    const closing = jobsOfLeases(group);
+    const doneLeases = [...closing.keys()].filter(
+      (leaseId) => openJobs.get(leaseId) === closing.get(leaseId),
+    );
+    const ended = await endAttempts(db, { workerId, endings: written, doneLeases, nowMs: performance.now() });
     waiting = waiting.slice(group.length);
-    for (const { job } of group) close(job.leaseId);
+    for (const [leaseId, jobs] of closing) close(leaseId, jobs);
     if (ended.length < written.length) {
       const counted = new Set(ended.map(({ jobId }) => jobId));
       for (const { job, ending } of group) if (ending && !counted.has(job.id)) reportLost(job, ending);
     }
   }
 
-  function leasesDoneBy(group: readonly Waiting[]): string[] {
-    const jobs = Map.groupBy(group, ({ job }) => job.leaseId);
-    return [...jobs]
-      .filter(([leaseId, jobs]) => openJobs.get(leaseId) === jobs.length)
-      .map(([leaseId]) => leaseId);
-  }
-
-  function close(leaseId: string) {
-    const open = (openJobs.get(leaseId) ?? 0) - 1;
+  function close(leaseId: string, jobs: number) {
+    const open = (openJobs.get(leaseId) ?? 0) - jobs;
     if (open > 0) openJobs.set(leaseId, open);
     else openJobs.delete(leaseId);
   }
@@ -159,6 +151,12 @@ export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
       while (waiting.length > 0) await flush();
     },
   };
+}
+
+function jobsOfLeases(group: readonly Waiting[]): Map<string, number> {
+  const jobs = new Map<string, number>();
+  for (const { job } of group) jobs.set(job.leaseId, (jobs.get(job.leaseId) ?? 0) + 1);
+  return jobs;
 }
 
 /** A handler's result or error that Postgres refuses to store must not leave the attempt without an ending. */

@@ -18,13 +18,13 @@ interface Change {
  */
 const WITHOUT_FENCE: readonly Change[] = [
   {
-    file: "src/queue/end.ts",
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the source of one
-    from: "${onConflict}\n      returning job_id, attempt, outcome, retry_at",
-    to: `on conflict (job_id, attempt) do update
+    file: "src/queue/end_together.ts",
+    from: "where (select whole from known)\n      returning 1",
+    to: `where (select whole from known)
+      on conflict (job_id, attempt) do update
       set outcome = excluded.outcome, worker_id = excluded.worker_id, started_at = excluded.started_at,
         finished_at = excluded.finished_at, retry_at = excluded.retry_at, error = excluded.error, result = excluded.result
-      returning job_id, attempt, outcome, retry_at`,
+      returning 1`,
   },
 ];
 

@@ -47,6 +47,19 @@ describe("an attempt ends once", () => {
     expect(await outcomes(db, jobs[1]!.id)).toEqual(["cancelled"]);
   });
 
+  test("lets only those run again that were not too late, nor deleted", async () => {
+    const { worker, jobs } = await working(db, 4);
+    const [late, deleted, ...others] = jobs;
+    await db.sql`insert into jobsvc.attempts (job_id, attempt, outcome, finished_at)
+      values (${late!.id}, 1, 'cancelled', now())`;
+    await db.sql`delete from jobsvc.jobs where id = ${deleted!.id}`;
+    const counted = await end(db, worker, jobs, { outcome: "failed", failures: 1, retryAfterMs: 60_000 });
+    expect(counted).toEqual(ids(others));
+    expect((await blocks(db)).map((block) => block.jobIds)).toEqual([ids(others)]);
+    expect(await outcomes(db, deleted!.id)).toEqual([]);
+    expect(await leases(db)).toEqual([]);
+  });
+
   test("ends each attempt once, without a deadlock, when two ends of the same ones meet in opposite order", async () => {
     await using one = session(db);
     await using other = session(db);
