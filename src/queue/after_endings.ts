@@ -31,7 +31,7 @@ export function nextAttempts(sql: Sql, endings: readonly Ending[]) {
 
 function standing(ending: Ending): string {
   const { queue, kind, priority, attempt, failures, losses } = ending;
-  return `${queue} ${kind} ${priority} ${retryAfter(ending)} ${attempt} ${failures} ${losses}`;
+  return JSON.stringify([queue, kind, priority, retryAfter(ending), attempt, failures, losses]);
 }
 
 function retryAfter({ retryAfterMs }: Ending): number | null {

@@ -34,7 +34,10 @@ export async function endAttempts(db: Database, end: End): Promise<AttemptKey[]>
   const endings = inOrder(end.endings);
   if (await endTogether(db, { ...end, endings }))
     return endings.map(({ jobId, attempt }) => ({ jobId, attempt }));
-  return await endAttempts(db, { ...end, endings: await open(db, endings) });
+  const left = await open(db, endings);
+  if (left.length === endings.length)
+    throw new Error("endings are refused, although nobody has ended any of them");
+  return await endAttempts(db, { ...end, endings: left });
 }
 
 /** Those that nobody has ended, of jobs that are still there. */

@@ -23,6 +23,7 @@ export async function endTogether(
   db: Database,
   { workerId, endings, doneLeases, nowMs }: EndTogether,
 ): Promise<boolean> {
+  const jobs = endings.filter(({ jobId }, place) => jobId !== endings[place - 1]?.jobId).length;
   const attempt = column(endings, "attempt", itself);
   const outcome = column(endings, "outcome", itself);
   const retryAfter = column(endings, "retryAfterMs", microseconds);
@@ -37,7 +38,7 @@ export async function endTogether(
     ),
     known as materialized (
       -- A deleted job has no history left that would fence its attempts.
-      select count(*) = ${endings.length}::int as whole
+      select count(*) = ${jobs}::int as whole
       from jobsvc.jobs
       -- One walk over the index for all of them, where a look for each would begin at its root.
       where id = any ((select job_ids from sent)::uuid[])

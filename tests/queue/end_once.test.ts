@@ -1,8 +1,18 @@
 import { beforeEach, describe, expect, test } from "bun:test";
 import { rescueJobs } from "../../src/queue/rescue.ts";
 import { testDatabase } from "../support/database.ts";
-import { end, expire, passTime, registered, take, working } from "../support/factory.ts";
-import { blocks, clear, endings, everything, ids, leases, outcomes, stateOf } from "../support/facts.ts";
+import { end, expire, insertNew, passTime, registered, take, working } from "../support/factory.ts";
+import {
+  blocks,
+  clear,
+  endings,
+  everything,
+  ids,
+  leases,
+  outcomes,
+  stateOf,
+  states,
+} from "../support/facts.ts";
 import { session } from "../support/session.ts";
 
 const db = await testDatabase();
@@ -88,5 +98,22 @@ describe("an attempt ends once", () => {
     const [job] = jobs;
     await end(db, worker, [job!, job!], { outcome: "failed", retryAfterMs: 0, failures: 1 });
     expect((await blocks(db)).map((block) => block.jobIds)).toEqual([[job!.id]]);
+  });
+
+  test("ends two attempts of one job in one call, should ever both be open", async () => {
+    const { worker, jobs } = await working(db, 2);
+    const [first, other] = jobs;
+    const ended = await end(db, worker, [first!, { ...first!, attempt: 2 }, other!]);
+    expect(ended).toEqual([first!.id, first!.id, other!.id]);
+    expect(await outcomes(db, first!.id)).toEqual(["completed", "completed"]);
+  });
+
+  test("fails, and does not try for ever, when it is refused for another reason than an earlier ending", async () => {
+    const { worker, jobs } = await working(db, 2);
+    await insertNew(db, 1);
+    await db.sql`select setval('jobsvc.ready_id_seq', (select max(id) from jobsvc.ready), false)`;
+    const retried = end(db, worker, jobs, { outcome: "failed", failures: 1, retryAfterMs: 0 });
+    expect(await retried.catch((error) => error)).toBeInstanceOf(Error);
+    expect(await states(db)).toEqual({ running: 2, available: 1 });
   });
 });
