@@ -90,13 +90,20 @@ interface Stats {
   total: Record<string, number>;
 }
 
+async function readStats(url: string): Promise<Stats> {
+  const answer = await fetch(`${url}/api/stats`);
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(`the statistics were answered ${answer.status}: ${text}`);
+  return JSON.parse(text);
+}
+
 async function readMetrics(postgres: Postgres, fleet: Fleet): Promise<Metrics> {
   const rows = await postgres.ask(
     (sql) => sql<{ outcome: string; jobs: number }[]>`
     select outcome, count(*)::int as jobs from jobsvc.attempts where retry_at is null group by outcome`,
   );
   const [api] = fleet.living("api");
-  const stats = api && ((await (await fetch(`${api.url}/api/stats`)).json()) as Stats);
+  const stats = api && (await readStats(api.url));
   const texts = await Promise.all(
     fleet
       .living("worker")
