@@ -13,12 +13,18 @@ export interface ClaimRecord {
   jobIds: string[];
 }
 
-export async function readClaim(db: Database, owner: string, key: string): Promise<ClaimRecord | undefined> {
+/** Answers within `deadlineMs`, or throws. */
+export async function readClaim(
+  db: Database,
+  { owner, key }: Pick<Claim, "owner" | "key">,
+  deadlineMs?: number,
+): Promise<ClaimRecord | undefined> {
   const [claim] = await db.run(
     (sql) => sql<ClaimRecord[]>`
     select request_hash as "requestHash", to_json(job_ids) as "jobIds"
     from jobsvc.idempotency_keys
     where owner = ${owner} and key = ${key}`,
+    deadlineMs,
   );
   return claim;
 }

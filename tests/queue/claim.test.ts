@@ -33,16 +33,22 @@ describe("a claim", () => {
   test("is made with its jobs, and remembers them in their order", async () => {
     const jobs = many(3).toReversed();
     expect(await insert(jobs)).toBe(true);
-    expect(await readClaim(db, "somebody", "k")).toEqual({ requestHash: "hash", jobIds: ids(jobs) });
-    expect(await readClaim(db, "somebody", "K")).toBeUndefined();
-    expect(await readClaim(db, "nobody", "k")).toBeUndefined();
+    expect(await readClaim(db, { owner: "somebody", key: "k" })).toEqual({
+      requestHash: "hash",
+      jobIds: ids(jobs),
+    });
+    expect(await readClaim(db, { owner: "somebody", key: "K" })).toBeUndefined();
+    expect(await readClaim(db, { owner: "nobody", key: "k" })).toBeUndefined();
   });
 
   test("that was made before inserts nothing, and stays what it was", async () => {
     const [first, second] = [many(2), many(3)];
     await insert(first);
     expect(await insert(second, { requestHash: "other" })).toBe(false);
-    expect(await readClaim(db, "somebody", "k")).toEqual({ requestHash: "hash", jobIds: ids(first) });
+    expect(await readClaim(db, { owner: "somebody", key: "k" })).toEqual({
+      requestHash: "hash",
+      jobIds: ids(first),
+    });
     expect(await states(db)).toEqual({ available: 2 });
   });
 
@@ -57,13 +63,13 @@ describe("a claim", () => {
     const jobs = many(2);
     await insert(jobs);
     expect(await insert(jobs)).toBe(false);
-    expect((await readClaim(db, "somebody", "k"))!.jobIds).toEqual(ids(jobs));
+    expect((await readClaim(db, { owner: "somebody", key: "k" }))!.jobIds).toEqual(ids(jobs));
     expect(await states(db)).toEqual({ available: 2 });
   });
 
   test("is not made when its jobs are refused", async () => {
     await expect(insert([newJob(), newJob({ payload: "{" })])).rejects.toThrow();
-    expect(await readClaim(db, "somebody", "k")).toBeUndefined();
+    expect(await readClaim(db, { owner: "somebody", key: "k" })).toBeUndefined();
     expect(await insert(many(1))).toBe(true);
   });
 
@@ -74,7 +80,10 @@ describe("a claim", () => {
     expect(await insert(second)).toBe(false);
     await age(0.02);
     expect(await insert(second, { requestHash: "other" })).toBe(true);
-    expect(await readClaim(db, "somebody", "k")).toEqual({ requestHash: "other", jobIds: ids(second) });
+    expect(await readClaim(db, { owner: "somebody", key: "k" })).toEqual({
+      requestHash: "other",
+      jobIds: ids(second),
+    });
     expect(await insert(third)).toBe(false);
     expect(await states(db)).toEqual({ available: 2 });
   });
@@ -82,13 +91,13 @@ describe("a claim", () => {
   test("of hostile texts is kept as it is", async () => {
     const key = `"\\,{}NULL'; drop table jobsvc.jobs;--é👩‍🚀`;
     await insert(many(1), { key, owner: key, requestHash: key });
-    expect(await readClaim(db, key, key)).toMatchObject({ requestHash: key });
+    expect(await readClaim(db, { owner: key, key: key })).toMatchObject({ requestHash: key });
   });
 
   test("of ten thousand jobs is made with them", async () => {
     const jobs = many(10_000);
     expect(await insert(jobs)).toBe(true);
-    expect((await readClaim(db, "somebody", "k"))!.jobIds).toEqual(ids(jobs));
+    expect((await readClaim(db, { owner: "somebody", key: "k" }))!.jobIds).toEqual(ids(jobs));
     expect(await insert(jobs)).toBe(false);
   });
 });
@@ -105,7 +114,7 @@ describe("claims at the same time", () => {
       await one.sql.unsafe(outcome);
       expect(await other).toBe(outcome === "rollback");
       const [made] = outcome === "commit" ? first : second;
-      expect((await readClaim(db, "somebody", "k"))!.jobIds).toEqual([made!.id]);
+      expect((await readClaim(db, { owner: "somebody", key: "k" }))!.jobIds).toEqual([made!.id]);
       expect(await stateOf(db, made!.id)).toBe("available");
       expect(await states(db)).toEqual({ available: 1 });
       await clear(db);
