@@ -29,6 +29,11 @@ export function arrayLiteral(values: readonly Element[]): string {
   return `{${values.map(elementLiteral).join(",")}}`;
 }
 
+/** The same, of what never needs quotes: ids and whole numbers. */
+export function plainLiteral(values: readonly (string | number)[]): string {
+  return `{${values.join(",")}}`;
+}
+
 /** A column of a statement that says once what every row has in common, and what each has where they differ. */
 export interface Column<Value extends Element> {
   all: Value | null;
@@ -48,6 +53,11 @@ export function column<Row extends object, Name extends keyof Row, Value extends
   // The very same value need not be looked into.
   if (rows.every((row) => row[name] === value || sent(row[name]) === all)) return { all, each: [] };
   return { all: null, each: rows.map((row) => sent(row[name])) };
+}
+
+/** For a column whose members are sent as they are. */
+export function asItIs<Value>(value: Value): Value {
+  return value;
 }
 
 function elementLiteral(value: Element): string {

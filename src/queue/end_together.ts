@@ -1,4 +1,4 @@
-import { column } from "../db/arrays.ts";
+import { asItIs, column, plainLiteral } from "../db/arrays.ts";
 import type { Database, Sql } from "../db/connect.ts";
 import { isTaken } from "../db/deadline.ts";
 import type { Ending } from "../job/outcome.ts";
@@ -24,11 +24,11 @@ export async function endTogether(
   { workerId, endings, doneLeases, nowMs }: EndTogether,
 ): Promise<boolean> {
   const jobs = endings.filter(({ jobId }, place) => jobId !== endings[place - 1]?.jobId).length;
-  const attempt = column(endings, "attempt", itself);
-  const outcome = column(endings, "outcome", itself);
+  const attempt = column(endings, "attempt", asItIs);
+  const outcome = column(endings, "outcome", asItIs);
   const retryAfter = column(endings, "retryAfterMs", microseconds);
   const error = column(endings, "error", json);
-  const result = column(endings, "result", itself);
+  const result = column(endings, "result", asItIs);
   const usage = column(endings, "usage", json);
   const run = (sql: Sql) => sql<{ whole: boolean }[]>`
     with sent as materialized (
@@ -91,15 +91,6 @@ export async function endTogether(
   }
 }
 
-/** Of what never needs quotes. */
-function plainLiteral(values: readonly (string | number)[]): string {
-  return `{${values.join(",")}}`;
-}
-
 function json(value: object | null): string | null {
   return value && JSON.stringify(value);
-}
-
-function itself<Value>(value: Value): Value {
-  return value;
 }

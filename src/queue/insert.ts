@@ -3,10 +3,11 @@ import type { Database, Sql } from "../db/connect.ts";
 import { isTaken } from "../db/deadline.ts";
 import { insertNewKeys } from "../db/new_keys.ts";
 import type { NewJob } from "../job/job.ts";
+import { MAX_BLOCK_SIZE } from "./block.ts";
 import { notifyWork } from "./channels.ts";
 import { type Claim, unlessMade } from "./claim.ts";
 import { type FreeSlots, type InsertedRow, starting } from "./direct_start.ts";
-import { insertLane, MAX_BLOCK_SIZE, shareLane } from "./insert_lane.ts";
+import { insertLane, shareLane } from "./insert_lane.ts";
 import { newRows } from "./new_rows.ts";
 
 /** Jobs that are inserted at most once, however often the request for them is repeated. */

@@ -1,15 +1,10 @@
 import type { Database, Sql } from "../db/connect.ts";
 import type { NewJob } from "../job/job.ts";
+import { MAX_BLOCK_SIZE } from "./block.ts";
 import { notifyWork } from "./channels.ts";
 import { type Claim, unlessMade } from "./claim.ts";
 import { type FreeSlots, type InsertedRow, startingLane } from "./direct_start.ts";
 import { newRows } from "./new_rows.ts";
-
-/**
- * A block is locked, taken and cut as one row. So many ids still fit into the row itself: of a larger block the rest would
- * be moved out and back (TOAST) at each take that leaves something of it.
- */
-export const MAX_BLOCK_SIZE = 100;
 
 /** Whether jobs wait in one lane for the same time, and stand in the order of their ids. */
 export function shareLane(jobs: readonly NewJob[]): boolean {

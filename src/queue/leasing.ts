@@ -1,6 +1,6 @@
 import type { PendingQuery, Row } from "postgres";
 import type { Sql } from "../db/connect.ts";
-import { MAX_BLOCK_SIZE } from "./insert_lane.ts";
+import { MAX_BLOCK_SIZE } from "./block.ts";
 
 /** How taken jobs are leased: parts of the statement. */
 export interface Leasing {

@@ -1,4 +1,4 @@
-import { arrayLiteral, column } from "../db/arrays.ts";
+import { arrayLiteral, asItIs, column, plainLiteral } from "../db/arrays.ts";
 import type { Sql } from "../db/connect.ts";
 import type { NewJob } from "../job/job.ts";
 
@@ -20,21 +20,21 @@ export interface NewRows {
  * ready for every row. Payloads go as one text, which is cheaper to write and to read than an array of quoted ones.
  */
 export function newRows(sql: Sql, jobs: readonly NewJob[]): NewRows {
-  const kind = column(jobs, "kind", itself);
-  const queue = column(jobs, "queue", itself);
-  const priority = column(jobs, "priority", itself);
-  const userId = column(jobs, "userId", itself);
-  const resourceId = column(jobs, "resourceId", itself);
-  const maxAttempts = column(jobs, "maxAttempts", itself);
+  const kind = column(jobs, "kind", asItIs);
+  const queue = column(jobs, "queue", asItIs);
+  const priority = column(jobs, "priority", asItIs);
+  const userId = column(jobs, "userId", asItIs);
+  const resourceId = column(jobs, "resourceId", asItIs);
+  const maxAttempts = column(jobs, "maxAttempts", asItIs);
   const scheduledAt = column(jobs, "scheduledAt", (at) => at?.toISOString() ?? null);
-  const timeoutMs = column(jobs, "timeoutMs", itself);
+  const timeoutMs = column(jobs, "timeoutMs", asItIs);
   const tags = column(jobs, "tags", arrayLiteral);
   const metadata = column(jobs, "metadata", JSON.stringify);
   const payloads = jobs.map((job) => job.payload).join(BETWEEN_PAYLOADS);
   return {
     sent: sql`
     sent as materialized (
-      select ${`{${jobs.map((job) => job.id).join(",")}}`}::text::uuid[] as ids,
+      select ${plainLiteral(jobs.map((job) => job.id))}::text::uuid[] as ids,
         ${kind.all}::text as kind, ${queue.all}::text as queue, ${priority.all}::int2 as priority,
         ${userId.all}::uuid as user_id, ${resourceId.all}::uuid as resource_id, ${maxAttempts.all}::int2 as max_attempts,
         ${scheduledAt.all}::timestamptz as scheduled_at, ${timeoutMs.all}::int4 as timeout_ms,
@@ -60,8 +60,4 @@ export function newRows(sql: Sql, jobs: readonly NewJob[]): NewRows {
         id, payload, kind, queue, priority, user_id, resource_id, max_attempts, scheduled_at, timeout_ms, tags, metadata
       )`,
   };
-}
-
-function itself<Value>(value: Value): Value {
-  return value;
 }

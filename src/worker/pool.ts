@@ -124,7 +124,7 @@ export function pool(parts: PoolParts): Pool {
     const free = slots - running.size - ahead.length - offered;
     // A job ahead would keep a thread's place; and one that must not run again once lost could be lost before it began.
     if (inThreads || registry.failLost.length > 0) return free;
-    const wanted = wantedAhead({ slots: slots, runMs: averageRunMs, payloadBytes: averageBytes });
+    const wanted = wantedAhead({ slots, runMs: averageRunMs, payloadBytes: averageBytes });
     // Not for every job that ends: a take is worth its trip when half of the stock is used up.
     return ahead.length > wanted / 2 ? 0 : free + wanted;
   }
