@@ -265,6 +265,20 @@ describe("an answer that is lost", () => {
     expect(await states(db)).toEqual({ available: 1 });
   });
 
+  test("is looked up in what its insert has left of the time, so that nobody waits for two deadlines", async () => {
+    const deadlines: (number | undefined)[] = [];
+    const watched: Database = {
+      ...db,
+      run(statement, deadlineMs) {
+        deadlines.push(deadlineMs);
+        return db.run(statement, deadlineMs);
+      },
+    };
+    await send("k");
+    expect(await made(await send("k", { to: node(watched).app }))).toMatchObject({ replayed: true });
+    expect(deadlines.at(-1)).toBeWithin(1_000, 6_000);
+  });
+
   test("because the database is away: the same process takes the repeat, and there is one job", async () => {
     const proxy = await proxyTo(db.address);
     const behind = connect({ address: proxy.url, name: "jobsvc test", connections: 2, prepare: true });
