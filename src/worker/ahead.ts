@@ -10,8 +10,8 @@ export interface Pace {
 const TINY_BELOW_MS = 5;
 /** What is taken ahead is worked off within this time: meanwhile other workers cannot have it. */
 const WORTH_MS = 20;
-/** What a take costs besides its jobs hardly counts any more among so many. */
-const MOST_JOBS = 2_000;
+/** Of these, half outlast the trip of a take for the other half, however little each has to do. */
+const MOST_JOBS = 5_000;
 /** Of payloads that wait here in memory. */
 const MOST_BYTES = 16 * 1024 * 1024;
 

@@ -8,16 +8,10 @@ import type { Service } from "../lifecycle/service.ts";
 import type { Emit } from "../observability/events.ts";
 import { endAttempts } from "../queue/end.ts";
 import { recordUsage } from "../queue/usage.ts";
+import { type HandedIn, MAX_GROUP, unwritten } from "./unwritten.ts";
 
-/** One statement's worth of endings. */
-const FLUSH_SIZE = 1_000;
 /** How long the first ending waits for company. */
 const FLUSH_DELAY_MS = 5;
-/**
- * Endings pile up while the database is away, or writes them more slowly than jobs run. From here on nothing new is taken
- * until some are written: a few statements' worth, so that neither of the two ever waits for the other.
- */
-const MAX_WAITING = 4 * FLUSH_SIZE;
 /** Rest of a buffer in which nothing waits: the next ending wakes it. */
 const IDLE_MS = 60_000;
 
@@ -30,11 +24,6 @@ export interface Endings extends Service {
   handIn(job: TakenJob, ending: Ending | null): void;
   /** Adds what a job has used up to the ending that somebody else has written. */
   spentInVain(job: TakenJob, usage: Usage): void;
-}
-
-interface Waiting {
-  job: TakenJob;
-  ending: Ending | null;
 }
 
 export interface EndingsParts {
@@ -51,39 +40,36 @@ export interface EndingsParts {
  * Stopping writes what waits, or gives up when the database stays away: rescue will run those jobs again.
  */
 export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
-  let waiting: Waiting[] = [];
-  let waitingSinceMs = 0;
+  const waiting = unwritten();
   /** Jobs of each lease that have not been handed in and written. */
   const openJobs = new Map<string, number>();
 
   const flushing = loop("endings", step, (error) => emit("step.failed", { step: "endings", error }));
 
   async function step(): Promise<number> {
-    if (waiting.length === 0) return IDLE_MS;
-    const waitedMs = performance.now() - waitingSinceMs;
-    if (waiting.length < FLUSH_SIZE && waitedMs < FLUSH_DELAY_MS) return FLUSH_DELAY_MS - waitedMs;
+    if (waiting.size === 0) return IDLE_MS;
+    const waitedMs = performance.now() - waiting.sinceMs;
+    if (waiting.size < MAX_GROUP && waitedMs < FLUSH_DELAY_MS) return FLUSH_DELAY_MS - waitedMs;
     await flush();
     return 0;
   }
 
   async function flush() {
-    const wasFull = isFull();
-    await writeGroup(waiting.slice(0, FLUSH_SIZE));
-    if (wasFull && !isFull()) onRoom?.();
+    const wasFull = waiting.full;
+    await writeGroup(waiting.group());
+    if (wasFull && !waiting.full) onRoom?.();
   }
 
-  function isFull() {
-    return waiting.length >= MAX_WAITING;
-  }
-
-  async function writeGroup(group: readonly Waiting[]) {
+  async function writeGroup(group: readonly HandedIn[]) {
     try {
       await write(group);
     } catch (error) {
       if (isUnavailable(error)) throw error;
-      // The database refuses something in it: one by one, so that only the culprit suffers.
-      if (group.length > 1) for (const one of group) await writeGroup([one]);
-      else await write(group.map(unstorable)).catch(giveUp);
+      if (group.length === 1) return await write(group.map(unstorable)).catch(giveUp);
+      // The database refuses something in it: by halves, so that only the culprit suffers.
+      const half = Math.ceil(group.length / 2);
+      await writeGroup(group.slice(0, half));
+      await writeGroup(group.slice(half));
     }
   }
 
@@ -93,19 +79,19 @@ export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
    */
   function giveUp(error: unknown) {
     if (isUnavailable(error)) throw error;
-    waiting = waiting.slice(1);
+    waiting.remove(1);
     emit("step.failed", { step: "endings", error });
   }
 
   /** `group` is the head of what waits. */
-  async function write(group: readonly Waiting[]) {
+  async function write(group: readonly HandedIn[]) {
     const written = group.flatMap(({ ending }) => ending ?? []);
     const closing = jobsOfLeases(group);
     const doneLeases = [...closing.keys()].filter(
       (leaseId) => openJobs.get(leaseId) === closing.get(leaseId),
     );
     const ended = await endAttempts(db, { workerId, endings: written, doneLeases, nowMs: performance.now() });
-    waiting = waiting.slice(group.length);
+    waiting.remove(group.length);
     for (const [leaseId, jobs] of closing) close(leaseId, jobs);
     if (ended.length < written.length) {
       const counted = new Set(ended.map(({ jobId }) => jobId));
@@ -134,33 +120,32 @@ export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
   return {
     name: "endings",
     get full() {
-      return isFull();
+      return waiting.full;
     },
     expect(job) {
       openJobs.set(job.leaseId, (openJobs.get(job.leaseId) ?? 0) + 1);
     },
     handIn(job, ending) {
-      waiting.push({ job, ending });
-      if (waiting.length === 1) waitingSinceMs = performance.now();
-      if (waiting.length === 1 || waiting.length === FLUSH_SIZE) flushing.wake();
+      waiting.add({ job, ending });
+      if (waiting.size === 1 || waiting.size === MAX_GROUP) flushing.wake();
     },
     spentInVain,
     start: () => flushing.start(),
     async stop() {
       await flushing.stop();
-      while (waiting.length > 0) await flush();
+      while (waiting.size > 0) await flush();
     },
   };
 }
 
-function jobsOfLeases(group: readonly Waiting[]): Map<string, number> {
+function jobsOfLeases(group: readonly HandedIn[]): Map<string, number> {
   const jobs = new Map<string, number>();
   for (const { job } of group) jobs.set(job.leaseId, (jobs.get(job.leaseId) ?? 0) + 1);
   return jobs;
 }
 
 /** A handler's result or error that Postgres refuses to store must not leave the attempt without an ending. */
-function unstorable({ job, ending }: Waiting): Waiting {
+function unstorable({ job, ending }: HandedIn): HandedIn {
   if (!ending) return { job, ending };
   const error = {
     name: "ResultError",

@@ -49,10 +49,20 @@ describe("the endings", () => {
     expect(buffer.statements()).toBe(1);
   });
 
-  test("go by the thousand, the rest in a last one", async () => {
-    const buffer = await bufferFor(2_200);
+  test("go by four thousand, the rest in a last one", async () => {
+    const buffer = await bufferFor(8_200);
     for (const job of buffer.jobs) buffer.handIn(job, ending(job));
-    await allWritten(2_200);
+    await allWritten(8_200);
+    expect(buffer.statements()).toBe(3);
+    expect(await leases(db)).toEqual([]);
+  });
+
+  test("that are large go by eight megabytes, so that a statement never outlasts its deadline", async () => {
+    const buffer = await bufferFor(20);
+    const result = JSON.stringify("x".repeat(1_000_000));
+    for (const job of buffer.jobs) buffer.handIn(job, ending(job, { result }));
+    expect(buffer.full).toBe(false);
+    await allWritten(20);
     expect(buffer.statements()).toBe(3);
     expect(await leases(db)).toEqual([]);
   });
@@ -77,10 +87,10 @@ describe("the endings", () => {
   });
 
   test("are written by a stop, also when it comes at once", async () => {
-    const buffer = await bufferFor(1_400);
+    const buffer = await bufferFor(4_400);
     for (const job of buffer.jobs) buffer.handIn(job, ending(job));
     await buffer.stop();
-    expect(await states(db)).toEqual({ completed: 1_400 });
+    expect(await states(db)).toEqual({ completed: 4_400 });
     await buffer.stop();
   });
 });

@@ -64,7 +64,7 @@ describe("while the database is away", () => {
 
 describe("a full buffer", () => {
   test("holds back takes until its endings are written", async () => {
-    const { buffer, jobs, worker } = await distantBuffer(4_000, () => taking.wake());
+    const { buffer, jobs, worker } = await distantBuffer(8_000, () => taking.wake());
     proxy.cut();
     for (const job of jobs.slice(1)) buffer.handIn(job, ending(job));
     expect(buffer.full).toBe(false);
@@ -103,11 +103,11 @@ describe("a full buffer", () => {
       taking.wake();
     }
     expect(held.size).toBe(0);
-    expect(await states(db)).toEqual({ running: 4_000, available: 1 });
+    expect(await states(db)).toEqual({ running: 8_000, available: 1 });
 
     // Nobody polls: that there is room again is told.
     proxy.restore();
-    await until("everything to be done", async () => (await states(db)).completed === 4_001);
+    await until("everything to be done", async () => (await states(db)).completed === 8_001);
     expect(buffer.full).toBe(false);
   });
 });
