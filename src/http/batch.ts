@@ -2,7 +2,7 @@ import { Type } from "@sinclair/typebox";
 import { Elysia } from "elysia";
 import type { Principal } from "../access/principal.ts";
 import type { Database } from "../db/connect.ts";
-import type { NewJob } from "../job/job.ts";
+import type { AskedJob } from "../job/job.ts";
 import type { Inserter } from "../queue/inserter.ts";
 import { needs, principalOf } from "./auth.ts";
 import { boundFaults } from "./bound.ts";
@@ -116,8 +116,12 @@ function checkCount(jobs: number) {
   if (jobs < 1 || jobs > MAX_JOBS) throw invalid([{ pointer: "", detail: `must be 1 to ${MAX_JOBS} jobs` }]);
 }
 
-async function readJobs(bodies: readonly JsonBody[], kinds: Kinds, principal: Principal): Promise<NewJob[]> {
-  const jobs: NewJob[] = [];
+async function readJobs(
+  bodies: readonly JsonBody[],
+  kinds: Kinds,
+  principal: Principal,
+): Promise<AskedJob[]> {
+  const jobs: AskedJob[] = [];
   const faults: FieldError[] = [];
   for (let place = 0; place < bodies.length; place++) {
     if (place > 0 && place % JOBS_AT_A_STRETCH === 0) await new Promise(setImmediate);

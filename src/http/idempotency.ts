@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Principal } from "../access/principal.ts";
 import type { Database } from "../db/connect.ts";
-import type { NewJob } from "../job/job.ts";
+import type { AskedJob, NewJob } from "../job/job.ts";
 import { type Claim, readClaim } from "../queue/claim.ts";
 import type { Inserter } from "../queue/inserter.ts";
 import { pathOf } from "./exchange.ts";
@@ -36,7 +36,7 @@ export interface OnceRequest {
   /** The body as it was sent. */
   text: string;
   principal: Principal;
-  jobs: readonly NewJob[];
+  jobs: readonly AskedJob[];
 }
 
 /**
@@ -46,7 +46,8 @@ export interface OnceRequest {
 export function insertOnce({ db, inserter }: OnceParts) {
   const inProgress = new Set<string>();
 
-  return async ({ request, text, principal, jobs }: OnceRequest): Promise<Inserted> => {
+  return async ({ request, text, principal, jobs: asked }: OnceRequest): Promise<Inserted> => {
+    const jobs = withIds(asked);
     const jobIds = jobs.map((job) => job.id);
     const claim = claimOf(request, text, principal);
     if (!claim) {
@@ -65,6 +66,14 @@ export function insertOnce({ db, inserter }: OnceParts) {
       inProgress.delete(name);
     }
   };
+}
+
+/**
+ * Ids are made at one go and right before the insert. Those of batches that are read at the same time, in turns, would come to
+ * the indexes in turns too, between others that are there already: pages would be split in the middle and stay half empty.
+ */
+function withIds(jobs: readonly AskedJob[]): NewJob[] {
+  return jobs.map((job) => ({ id: Bun.randomUUIDv7(), ...job }));
 }
 
 async function replay(db: Database, claim: Claim, jobIds: string[], deadlineMs: number): Promise<Inserted> {

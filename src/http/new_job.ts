@@ -1,13 +1,13 @@
 import { type Static, Type } from "@sinclair/typebox";
 import { TypeCompiler } from "@sinclair/typebox/compiler";
 import {
+  type AskedJob,
   DEFAULT_MAX_RETRIES,
   DEFAULT_PRIORITY,
   DEFAULT_QUEUE,
   HIGHEST_PRIORITY,
   LOWEST_PRIORITY,
   MAX_RETRIES_LIMIT,
-  type NewJob,
 } from "../job/job.ts";
 import { fieldErrors, invalid } from "./field_errors.ts";
 import { instantFaults } from "./instant.ts";
@@ -95,8 +95,8 @@ type NewJobBody = Static<typeof NewJobBody>;
 
 const schema = TypeCompiler.Compile(NewJobBody);
 
-/** Makes a job of a request's body, or throws the problem that names every field that is wrong. */
-export function readNewJob({ value, text }: JsonBody, kinds: Kinds): NewJob {
+/** Reads a job of a request's body, or throws the problem that names every field that is wrong. */
+export function readNewJob({ value, text }: JsonBody, kinds: Kinds): AskedJob {
   if (!schema.Check(value)) throw invalid(fieldErrors(schema.Errors(value)));
   const payload = payloadText(value.payload, text);
   const faults: FieldError[] = [];
@@ -107,16 +107,15 @@ export function readNewJob({ value, text }: JsonBody, kinds: Kinds): NewJob {
   const check = (parsed: unknown) => kinds.checkPayload(value.resource_type, parsed);
   faults.push(...payloadFaults(value.payload, payload, check));
   if (faults.length > 0) throw invalid(faults);
-  return newJob(value, payload, kinds.find(value.resource_type));
+  return askedJob(value, payload, kinds.find(value.resource_type));
 }
 
 /** The same for all that have none, so that an insert sees at a glance that they are alike. */
 const NO_TAGS: readonly string[] = [];
 const NO_METADATA: Readonly<Record<string, unknown>> = {};
 
-function newJob(body: NewJobBody, payload: string, kind: Kind | undefined): NewJob {
+function askedJob(body: NewJobBody, payload: string, kind: Kind | undefined): AskedJob {
   return {
-    id: Bun.randomUUIDv7(),
     kind: body.resource_type,
     queue: body.queue ?? kind?.queue ?? DEFAULT_QUEUE,
     priority: body.priority ?? DEFAULT_PRIORITY,

@@ -1,4 +1,4 @@
-import type { NewJob } from "../job/job.ts";
+import type { AskedJob } from "../job/job.ts";
 import { readTraceparent } from "../job/traceparent.ts";
 
 /** For the `detail.parameters` of a route that creates jobs. */
@@ -13,7 +13,7 @@ export const TRACEPARENT_HEADER = {
 };
 
 /** The jobs of a request, as parts of the trace in which it was made. */
-export function traced(jobs: readonly NewJob[], { headers }: Request): readonly NewJob[] {
+export function traced(jobs: readonly AskedJob[], { headers }: Request): readonly AskedJob[] {
   const traceparent = readTraceparent(headers.get("traceparent"));
   if (traceparent === null) return jobs;
   return jobs.map((job) => ({ ...job, metadata: { traceparent, ...job.metadata } }));

@@ -14,9 +14,8 @@ export const MAX_RETRIES_LIMIT = 1_000;
 export const MAX_NAME_LENGTH = 64;
 export const NAME_PATTERN = `^[A-Za-z0-9][A-Za-z0-9_.:-]{0,${MAX_NAME_LENGTH - 1}}$`;
 
-/** What a caller asks for. `id` is made by us (uuid v7) before the insert, so that an insert can be repeated. */
-export interface NewJob {
-  id: string;
+/** What a caller asks for. */
+export interface AskedJob {
   kind: string;
   queue: string;
   priority: number;
@@ -29,6 +28,11 @@ export interface NewJob {
   timeoutMs: number | null;
   tags: readonly string[];
   metadata: Readonly<Record<string, unknown>>;
+}
+
+/** The same with its id, made by us (uuid v7) before the insert, so that an insert can be repeated. */
+export interface NewJob extends AskedJob {
+  id: string;
 }
 
 /** A job that was lost this often is suspected of killing its worker (see `queue/rescue.ts`). */
