@@ -74,11 +74,12 @@ export async function endTogether(
       -- A lease that rescue holds right now is about to be deleted there; waiting for it could deadlock. One that was
       -- disowned is for rescue as well: nobody else ends what was broken off here because it seemed to be lost.
       delete from jobsvc.leases
-      where id in (
+      -- By their ids alone: where many leases are gone that nobody may clear away, all other ways lead past each of them.
+      where id = any (array(
         select id from jobsvc.leases
-        where id = any (${[...doneLeases]}::uuid[]) and worker_id = ${workerId}::uuid and (select whole from known)
+        where id = any (${[...doneLeases]}::uuid[]) and (worker_id = ${workerId}::uuid) is true and (select whole from known)
         for update skip locked
-      )
+      ))
     )
     -- That the endings are counted has them inserted first: who waits for a key must not hold a lease meanwhile.
     select whole, (select count(*)::int from ended) as ended from known`;

@@ -20,6 +20,9 @@ export interface Rescued {
 /** Lost jobs come back within this time, not all in the same instant and on the same worker. */
 const SPREAD_MS = 1_000;
 
+/** The lowest and the highest id: those of our own processes, which are made by chance, lie between them. */
+const EDGES = ["00000000-0000-0000-0000-000000000000", "ffffffff-ffff-ffff-ffff-ffffffffffff"];
+
 /**
  * Ends the attempts of leases whose worker is gone (expired, disowned or never registered), or is there but silent about
  * them, and lets their jobs run again. Jobs of such a lease that did end keep their ending: the insert conflicts.
@@ -33,23 +36,45 @@ const SPREAD_MS = 1_000;
  * suspect: else a poison job that nobody suspects yet would let one innocent suspect after another die for it.
  * One loss alone makes no suspect: after an ordinary crash everything comes back at full speed.
  *
+ * Leases are looked for between the ids of the processes that live, so that it does not matter how many these have had:
+ * while an old transaction is open anywhere in the database, none that is gone can be cleared away.
+ *
  * Jobs of kinds that must not be done twice (`fail_lost`) end here: nobody can tell how far they had got.
  */
 export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Promise<Rescued> {
-  const [rescued] = await db.run(
-    (sql) => sql<Rescued[]>`
-    with orphaned as materialized (
+  const [rescued] = await db.run((sql) => {
+    const isSilent = sql`not exists (
+            select from jobsvc.workers
+            where workers.id = leases.worker_id and expires_at > now()
+              and (ttl_ms is null or beaten_at > now() - ttl_ms * interval '1 millisecond')
+          )`;
+    return sql<Rescued[]>`
+    with living as materialized (
+      -- Pull workers are not among them: theirs may be silent about one job alone.
+      select id from jobsvc.workers where expires_at > now() and ttl_ms is null
+    ),
+    gap as materialized (
+      select lag(id) over (order by id) as above, id as below
+      from (select unnest(${EDGES}::uuid[]) as id union all select id from living) worker
+    ),
+    orphaned as materialized (
       select *, losses + 1 as losses_now,
         case when fail_lost then 'failed' when losses + 1 >= ${maxLosses}::int then 'crashed' else 'lost' end as fate
-      from jobsvc.leases
-      where not exists (
-        select from jobsvc.workers
-        where workers.id = leases.worker_id and expires_at > now()
-          and (ttl_ms is null or beaten_at > now() - ttl_ms * interval '1 millisecond')
-      )
-      order by id
+      from (
+        select lease.*
+        from gap
+        cross join lateral (
+          select * from jobsvc.leases where worker_id > above and worker_id < below and ${isSilent}
+          for update skip locked
+        ) lease
+        union all
+        select * from (
+          select * from jobsvc.leases where worker_id = any (${EDGES}::uuid[]) and ${isSilent} for update skip locked
+        ) at_edge
+        union all
+        select * from (select * from jobsvc.leases where worker_id is null for update skip locked) disowned
+      ) lease
       limit ${limit}
-      for update skip locked
     ),
     ended as (
       insert into jobsvc.attempts (job_id, attempt, outcome, worker_id, started_at, finished_at, retry_at, error)
@@ -91,7 +116,7 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
       group by lost.queue, lost.kind
     ),
     freed as (
-      delete from jobsvc.leases where id in (select id from orphaned)
+      delete from jobsvc.leases where id = any (array(select id from orphaned))
     ),
     forgotten as (
       -- A worker goes with the last of its leases. Should a take of its slip in now, its lease is an orphan next time.
@@ -106,7 +131,7 @@ export async function rescueJobs(db: Database, { maxLosses, limit }: Rescue): Pr
       (select count(*) from orphaned)::int as leases,
       (select count(*) from ended where retry_at is not null)::int as lost,
       (select count(*) from ended where reason = 'crashed')::int as crashed,
-      (select count(*) from ended where retry_at is null and reason = 'lost')::int as failed`,
-  );
+      (select count(*) from ended where retry_at is null and reason = 'lost')::int as failed`;
+  });
   return rescued ?? { leases: 0, lost: 0, crashed: 0, failed: 0 };
 }

@@ -2,6 +2,7 @@ import type { Database, Sql } from "../db/connect.ts";
 import { HIGHEST_PRIORITY, LOWEST_PRIORITY, type TakenJob } from "../job/job.ts";
 import type { LaneMarks, Source } from "./lanes.ts";
 import { type Leasing, together } from "./leasing.ts";
+import { takingOut } from "./take_out.ts";
 import { readTaken, type Taken, type TakenRow } from "./taken_row.ts";
 
 /** What is wanted of one source. */
@@ -129,14 +130,7 @@ export async function takeLeasing<More>(
       from due
       where jobs_before < most
     ),
-    emptied as (
-      delete from jobsvc.ready where id in (select id from picked where size <= wanted)
-    ),
-    cut as (
-      update jobsvc.ready set job_ids = ready.job_ids[picked.wanted + 1:]
-      from picked
-      where ready.id = picked.id and picked.size > picked.wanted
-    ),
+    ${takingOut(sql)}
     ended as materialized (
       select job_id, attempt
       from jobsvc.attempts

@@ -69,6 +69,22 @@ describe("rescue", () => {
     expect(await take(db, await registered(db), 100)).toHaveLength(20);
   });
 
+  test("finds the dead among the living, whatever their ids", async () => {
+    const lost: string[] = [];
+    for (const digit of "0123456789abcdef") {
+      const worker = await registered(db, {
+        id: "01234567-89ab-cdef-0123-456789abcdef".replace(/\w/g, digit),
+      });
+      const [job] = await insertNew(db, 1);
+      await take(db, worker, 1);
+      if (Number.parseInt(digit, 16) % 3 > 0) continue;
+      await expire(db, worker);
+      lost.push(job!.id);
+    }
+    expect(await rescue()).toMatchObject({ lost: lost.length });
+    expect((await blocks(db)).flatMap((block) => block.jobIds).toSorted()).toEqual(lost.toSorted());
+  });
+
   test("leaves the jobs of living workers alone, and finds nothing to do twice", async () => {
     const { jobs } = await dead(2);
     const { jobs: held } = await working(db, 2);
