@@ -1,4 +1,5 @@
 import type { Database } from "../db/connect.ts";
+import { WORK_CHANNEL } from "./channels.ts";
 import { withdrawCancelled } from "./withdraw.ts";
 
 export interface JobChange {
@@ -16,6 +17,7 @@ const MOST_TRIES = 10;
  * Changes the priority or the due time of a job while it waits: takes it out of its block and puts it back as a
  * block of its own. A first attempt keeps its time in the job, a later one in the ending before it, so that its
  * place can be found again. Waits for whoever holds the block, and then looks again where the job is.
+ * Workers hear of one that is due.
  */
 export async function changeJob(
   db: Database,
@@ -96,8 +98,17 @@ async function moveJob(db: Database, id: string, change: JobChange, userId: stri
       update jobsvc.attempts set retry_at = target.run_at
       from target
       where attempts.job_id = ${id} and attempts.attempt = target.ended
+    ),
+    told as (
+      -- In another lane it may stand below the marks of those who take there: they have to look back.
+      select pg_notify(${WORK_CHANNEL}, format('%s %s', queue, floor(extract(epoch from target.run_at) * 1000)))
+      from block
+      cross join target
+      where target.run_at <= now()
     )
-    select standing.state in ('scheduled', 'available', 'retryable') as waits, exists (select from asked) as changed
+    select standing.state in ('scheduled', 'available', 'retryable') as waits, exists (select from asked) as changed,
+      -- What is told has to be counted: Postgres leaves out a query that nobody asks for its rows.
+      (select count(*)::int from told) as told
     from jobsvc.jobs
     join jobsvc.job_states standing using (id)
     where id = ${id} and (${userId}::uuid is null or user_id = ${userId})`,

@@ -1,6 +1,8 @@
-import { beforeEach, describe, expect, test } from "bun:test";
+import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
+import { connect } from "../../src/db/connect.ts";
 import { cancelJob } from "../../src/queue/cancel.ts";
 import { changeJob } from "../../src/queue/change.ts";
+import { announcedWork, WORK_CHANNEL } from "../../src/queue/channels.ts";
 import { FIRST_PAGE, pruneJobs } from "../../src/queue/prune.ts";
 import { jobReader } from "../../src/queue/read.ts";
 import { testDatabase } from "../support/database.ts";
@@ -8,6 +10,7 @@ import { end, insertNew, newJob, passTime, registered, take, working } from "../
 import { blocked, blocks, clear, endings, everything, ids, stateOf } from "../support/facts.ts";
 import { meeting } from "../support/meeting.ts";
 import { session } from "../support/session.ts";
+import { until } from "../support/until.ts";
 
 const db = await testDatabase();
 const readJob = jobReader(db);
@@ -116,6 +119,25 @@ describe.each(["scheduled", "available", "retryable"] as const)("a job that is %
     expect(await everything(db)).toEqual(before);
     expect(await changeJob(db, id!, { priority: 1 }, newJob().userId)).toBe("changed");
   });
+});
+
+test("of a job that is due workers hear since when, for it may stand below their marks", async () => {
+  const heard: string[] = [];
+  const listener = connect({ address: db.address, name: "jobsvc test", connections: 1, prepare: true });
+  onTestFinished(() => listener.close());
+  await listener.listen(
+    WORK_CHANNEL,
+    (payload) => heard.push(payload),
+    () => {},
+  );
+  const [later] = await waiting("scheduled");
+  const [due] = await waiting("available");
+  await passTime(db, 60_000);
+  const { runAt } = (await blockOf(due!))[0]!;
+  await changeJob(db, later!, { priority: 1 });
+  await changeJob(db, due!, { priority: 1 });
+  await until("the notification", () => heard.length > 0);
+  expect(heard.map(announcedWork)).toEqual([{ queues: ["default"], sinceMs: runAt.getTime() }]);
 });
 
 test("a job that was changed and cancelled can be pruned", async () => {

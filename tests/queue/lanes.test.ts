@@ -55,6 +55,18 @@ describe("low-water marks", () => {
     expect(await readMarks(db, [])).toEqual([]);
   });
 
+  test("are read from others up, and from a few seconds below for what was committed late", async () => {
+    const source = { queue: "default", kinds: ["ai_agent", "client_agent"] };
+    const from = [await marksOf(db, "default", source.kinds)];
+    await insertNew(db, 1, { priority: 1 });
+    await insertNew(db, 1, { priority: 2 });
+    await db.sql`update jobsvc.ready set run_at = run_at - priority * interval '4 seconds'`;
+    const found = await readMarks(db, [source], from);
+    expect(found).toMatchObject([{ due: true, lanes: [{ kind: "ai_agent", priority: 1 }] }]);
+    expect((await readMarks(db, [source], found))[0]!.lanes).toEqual(found[0]!.lanes);
+    expect((await readMarks(db, [source]))[0]!.lanes.map(({ priority }) => priority)).toEqual([1, 2]);
+  });
+
   test("miss nothing that was being committed while they were read", async () => {
     const worker = await registered(db);
     const job = newJob();

@@ -6,6 +6,7 @@ import { pauseQueue } from "../../src/queue/pause.ts";
 import { testDatabase } from "../support/database.ts";
 import { insertNew, registered, take } from "../support/factory.ts";
 import { clear, databaseNow, ids } from "../support/facts.ts";
+import { until } from "../support/until.ts";
 
 const db = await testDatabase();
 
@@ -110,5 +111,54 @@ describe("marks", () => {
     );
     await kept.read();
     expect(markAt(kept, DEFAULT)).toBe(0);
+  });
+
+  describe("whose full reading is dear", () => {
+    const dear: Database = {
+      ...db,
+      run: async (statement) => {
+        await db.sql`select pg_sleep(0.05)`;
+        return await db.run(statement);
+      },
+    };
+
+    async function dearMarks(): Promise<Marks> {
+      const kept = marks(dear, SOURCES);
+      await kept.read();
+      return kept;
+    }
+
+    async function insertLate(ago: string) {
+      const late = await insertNew(db, 3);
+      await db.sql`update jobsvc.ready set run_at = run_at - ${ago}::interval`;
+      return late;
+    }
+
+    test("are read from where they stood, and see what was committed a little late", async () => {
+      const kept = await dearMarks();
+      await insertLate("1 minute");
+      expect(await kept.read()).toEqual([]);
+      await insertLate("3 seconds");
+      expect(await kept.read()).toEqual([DEFAULT]);
+    });
+
+    test("are read further down for what was told, also when a reading fails", async () => {
+      const worker = await registered(db);
+      const kept = await dearMarks();
+      const late = await insertLate("1 minute");
+      kept.lookBack("default", (await databaseNow(db)).getTime() - 61_000);
+      await db.sql`alter table jobsvc.ready rename to hidden`;
+      expect(kept.read()).rejects.toThrow("jobsvc.ready");
+      await db.sql`alter table jobsvc.hidden rename to ready`;
+      expect(await kept.read()).toEqual([DEFAULT]);
+      expect(ids(await take(db, worker, 3, { marks: kept.of(DEFAULT)! }))).toEqual(ids(late));
+    });
+
+    test("are read in full again after a while", async () => {
+      const kept = await dearMarks();
+      await insertLate("1 minute");
+      expect(await kept.read()).toEqual([]);
+      await until("a full reading", async () => (await kept.read()).length > 0);
+    });
   });
 });

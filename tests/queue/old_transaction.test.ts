@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, onTestFinished, test } from "bun:test";
 import { connect, type Database } from "../../src/db/connect.ts";
+import { readMarks } from "../../src/queue/lanes.ts";
 import { rescueJobs } from "../../src/queue/rescue.ts";
 import { takeJobs } from "../../src/queue/take.ts";
 import type { Taken } from "../../src/queue/taken_row.ts";
@@ -65,6 +66,15 @@ describe("while an old transaction is open", () => {
     expect(taking).toBeLessThan(FEW);
     expect(taken!.jobs).toHaveLength(1);
     expect(await lookedAt((single) => end(single, worker, taken!.jobs))).toBeLessThan(FEW);
+  });
+
+  test("marks are read from where they stood before", async () => {
+    const source = { queue: "default", kinds: ["ai_agent"] };
+    await graveyard(crypto.randomUUID());
+    const marks = await marksOf(db, "default", source.kinds);
+    await insertNew(db, 1);
+    expect(await lookedAt((single) => readMarks(single, [source]))).toBeGreaterThan(FEW);
+    expect(await lookedAt((single) => readMarks(single, [source], [marks]))).toBeLessThan(FEW);
   });
 
   test("lost jobs are found past all that the living have had", async () => {
