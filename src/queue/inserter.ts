@@ -8,7 +8,11 @@ import { type ClaimedJobs, insertInto } from "./insert.ts";
 /** One statement's worth; beyond it the parsing of the arrays delays those who wait more than a second trip would. */
 const MAX_GROUP = 1_000;
 
-/** A group that is full gains nothing by waiting: it is written out and sent while the server has another one in hand. */
+/**
+ * A group of this size hardly gains by waiting for more: it is written out and sent while the server has another one in
+ * hand. Of smaller ones, each of which costs a statement and a commit, one goes at a time.
+ */
+const WORTH_A_STATEMENT = 128;
 const MAX_IN_FLIGHT = 2;
 
 export interface Inserter {
@@ -53,7 +57,7 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
   let inFlight = 0;
 
   function flush() {
-    while (waiting.length > 0 && (inFlight === 0 || (inFlight < MAX_IN_FLIGHT && isFull()))) void send();
+    while (waiting.length > 0 && (inFlight === 0 || (inFlight < MAX_IN_FLIGHT && isWorthOne()))) void send();
   }
 
   async function send() {
@@ -64,11 +68,11 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
   }
 
   /** Whether what waits is worth a statement by itself. */
-  function isFull(): boolean {
+  function isWorthOne(): boolean {
     let jobs = 0;
     return waiting.some((one) => {
       jobs += one.jobs.length;
-      return jobs >= MAX_GROUP;
+      return jobs >= WORTH_A_STATEMENT;
     });
   }
 

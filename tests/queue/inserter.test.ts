@@ -38,9 +38,9 @@ describe("inserter", () => {
   test("sends what arrives while a statement is in flight together in the next one", async () => {
     const { db: watched, seen } = counted(db);
     const { insert } = inserter({ db: watched, onWaiting: nobody });
-    await Promise.all(many(200).map((job) => insert([job])));
+    await Promise.all(many(128).map((job) => insert([job])));
     expect(seen.statements).toBe(2);
-    expect(await states(db)).toEqual({ available: 200 });
+    expect(await states(db)).toEqual({ available: 128 });
   });
 
   test("sends at most a thousand together", async () => {
@@ -51,19 +51,19 @@ describe("inserter", () => {
     expect(await states(db)).toEqual({ available: 2_101 });
   });
 
-  test("sends a full group while a statement is in flight, but no third one", async () => {
+  test("sends a group of 128 while a statement is in flight, but no third one", async () => {
     const { db: watched, seen } = counted(db);
     const { insert } = inserter({ db: watched, onWaiting: nobody });
     const inserts = [insert([newJob()])];
-    inserts.push(insert(many(999)));
+    inserts.push(insert(many(127)));
     expect(seen.statements).toBe(1);
     inserts.push(insert([newJob()]));
     expect(seen.statements).toBe(2);
-    inserts.push(insert(many(1_000)));
+    inserts.push(insert(many(128)));
     expect(seen.statements).toBe(2);
     await Promise.all(inserts);
     expect(seen.statements).toBe(3);
-    expect(await states(db)).toEqual({ available: 2_001 });
+    expect(await states(db)).toEqual({ available: 257 });
   });
 
   test("works again after it has been idle", async () => {
