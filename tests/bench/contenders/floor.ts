@@ -8,6 +8,7 @@ import { connect, type Sql } from "../../../src/db/connect.ts";
 import type { Contender, Session, Single } from "../contender.ts";
 import { percentile } from "../percentile.ts";
 import type { BenchDatabase } from "../postgres.ts";
+import { floorLatency } from "./floor_latency.ts";
 
 /**
  * No queue at all: the same bytes brought into Postgres by the shortest way, to show how far from the limit everybody is.
@@ -17,9 +18,10 @@ export const floor: Contender = {
   name: "the floor",
   mode: "no queue",
   version: "",
-  through: "COPY of the rows of jobs, and of the rows of their endings; pgbench for single rows",
+  through:
+    "COPY of the rows of jobs, and of the rows of their endings; pgbench for single rows; an HTTP call that commits a row",
   store: "postgres",
-  tasks: ["insert", "single", "drain"],
+  tasks: ["insert", "single", "drain", "latency"],
   missing: async () => (pgbench() ? undefined : "needs pgbench: apt-get install postgresql-contrib"),
   open,
 };
@@ -39,6 +41,14 @@ async function open({ url, sql }: BenchDatabase): Promise<Session> {
   const pool = connect({ address: url, name: "jobsvc bench", connections: COPIES, prepare: true });
   const now = new Date().toISOString();
   const user = "123e4567-e89b-12d3-a456-426614174000";
+  const job = () => ({
+    id: Bun.randomUUIDv7(),
+    kind: "noop",
+    queue: "default",
+    priority: 5,
+    user_id: user,
+    payload: PAYLOAD,
+  });
   const row = () => `${Bun.randomUUIDv7()}\tnoop\tdefault\t5\t${user}\t${user}\t${PAYLOAD}\t4\t${now}\n`;
   const end = () => `${Bun.randomUUIDv7()}\t1\tcompleted\t${user}\t${now}\t${now}\n`;
 
@@ -61,6 +71,7 @@ async function open({ url, sql }: BenchDatabase): Promise<Session> {
   return {
     insert: ({ jobs }) => copyAll("jobs", jobs, row),
     single: (single) => insertByPgbench(url, single),
+    latency: (options) => floorLatency(url, job, options),
     drain: async ({ jobs }) => ({ jobs, seconds: await copyAll("endings", jobs, end) }),
     close: () => pool.close(),
   };
