@@ -62,7 +62,7 @@ async function rescueWaits(world: World): Promise<boolean> {
   const waiting = await world.postgres.ask(
     (sql) => sql`
     select from pg_stat_activity
-    where usename = 'app' and wait_event_type = 'Lock' and query like '%with orphaned as%'`,
+    where usename = 'app' and wait_event_type = 'Lock' and query like '%orphaned as materialized%'`,
   );
   return waiting.length > 0;
 }
