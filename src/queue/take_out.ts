@@ -11,9 +11,12 @@ export function takingOut(sql: Sql) {
   const isPicked = sql`
       ready.queue = any (array(select queue from picked)) and ready.kind = any (array(select kind from picked))
         and ready.priority = any (array(select priority from picked))
-        and ready.run_at between (select min(run_at) from picked) and (select max(run_at) from picked)
+        and (ready.run_at, ready.id) >= ((select run_at from first_picked), (select id from first_picked))
+        and (ready.run_at, ready.id) <= ((select run_at from last_picked), (select id from last_picked))
         and ready.id = any (array(select id from picked)) and ready.id = picked.id`;
   return sql`
+    first_picked as (select run_at, id from picked order by run_at, id limit 1),
+    last_picked as (select run_at, id from picked order by run_at desc, id desc limit 1),
     emptied as (
       delete from jobsvc.ready using picked where ${isPicked} and picked.size <= picked.wanted
     ),
