@@ -14,6 +14,11 @@ const MAX_GROUP = 1_000;
  */
 const WORTH_A_STATEMENT = 128;
 const MAX_IN_FLIGHT = 2;
+/**
+ * While the one in hand takes longer, the database may be away: whoever waits behind it fails with it, instead of waiting
+ * for a deadline of his own after that.
+ */
+const PROMPT_MS = 500;
 
 export interface Inserter {
   /**
@@ -55,13 +60,20 @@ interface Waiting {
 export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts): Inserter {
   let waiting: Waiting[] = [];
   let inFlight = 0;
+  let sentAtMs = 0;
 
   function flush() {
-    while (waiting.length > 0 && (inFlight === 0 || (inFlight < MAX_IN_FLIGHT && isWorthOne()))) void send();
+    while (waiting.length > 0 && (inFlight === 0 || mayFollow())) void send();
+  }
+
+  /** Whether another group may be sent while one is in flight. */
+  function mayFollow(): boolean {
+    return inFlight < MAX_IN_FLIGHT && performance.now() - sentAtMs < PROMPT_MS && isWorthOne();
   }
 
   async function send() {
     inFlight++;
+    sentAtMs = performance.now();
     await insertGroup(nextGroup());
     inFlight--;
     flush();

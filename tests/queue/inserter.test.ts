@@ -181,4 +181,23 @@ describe("inserter", () => {
     expect(seen.statements).toBe(1);
     await away.close();
   });
+
+  test("sends no second group after one that is late: they fail together, not one deadline after the other", async () => {
+    const { db: watched, seen } = counted(db);
+    const late = Promise.withResolvers<never>();
+    const away: Database = {
+      ...watched,
+      run: (statement) => watched.run(() => late.promise.then(statement)),
+    };
+    const { insert } = inserter({ db: away, onWaiting: nobody });
+    const startedMs = performance.now();
+    const inserts = [insert([newJob()])];
+    await until("the first to be late", () => performance.now() - startedMs > 500);
+    for (const job of many(200)) inserts.push(insert([job]));
+    late.reject(Object.assign(new Error("out of memory"), { code: "53200" }));
+    const answers = await Promise.allSettled(inserts);
+    expect(answers.map((answer) => answer.status)).toEqual(Array(201).fill("rejected"));
+    expect(seen.statements).toBe(1);
+    expect(await states(db)).toEqual({});
+  });
 });
