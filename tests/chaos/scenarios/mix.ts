@@ -2,6 +2,8 @@ import { type Scenario, underLoad } from "../scenario.ts";
 import type { World } from "../world.ts";
 
 const forMs = (world: World) => world.seconds(1_800, 20);
+/** As the service has it, with any dose: a connection that falls silent is given up after 5 s, and a lease has to outlast that. */
+const TTL_MS = 15_000;
 
 type Fault = (world: World) => Promise<void>;
 
@@ -70,7 +72,7 @@ export const mix: Scenario = {
   name: "mix",
   fault: "anything, at any time",
   dose: (world) => `${forMs(world) / 1_000} s`,
-  world: { through: "link" },
+  world: { through: "link", ttlMs: TTL_MS },
   async run(world) {
     const happened: string[] = [];
     world.receiver.behave(() => ({ delayMs: world.dice.about(200) }));
