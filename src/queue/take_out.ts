@@ -3,9 +3,9 @@ import type { Sql } from "../db/connect.ts";
 /**
  * Parts of the statement that takes jobs (`take.ts`): whole blocks among those that were picked are deleted, the last is cut.
  *
- * Their lanes and times are named beside their ids. With these alone, and statistics of a moment in which nothing waited,
- * the planner looks for ids in the index of the lanes, all of it: as long as an old transaction is open anywhere in the
- * database, nobody may clear it of the blocks that are gone.
+ * Their lanes are named beside their ids, and between which places there they stand. With ids alone, and statistics of a
+ * moment in which nothing waited, the planner looks for them in the index of the lanes, all of it: as long as an old
+ * transaction is open anywhere in the database, nobody may clear it of the blocks that are gone.
  */
 export function takingOut(sql: Sql) {
   const isPicked = sql`

@@ -37,6 +37,7 @@ export interface Unwritten {
   remove(count: number): void;
 }
 
+/** An empty list of what was handed in. */
 export function unwritten(): Unwritten {
   let waiting: HandedIn[] = [];
   let bytes = 0;

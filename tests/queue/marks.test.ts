@@ -148,7 +148,7 @@ describe("marks", () => {
       const late = await insertLate("1 minute");
       kept.lookBack("default", (await databaseNow(db)).getTime() - 61_000);
       await db.sql`alter table jobsvc.ready rename to hidden`;
-      expect(kept.read()).rejects.toThrow("jobsvc.ready");
+      await expect(kept.read()).rejects.toThrow("jobsvc.ready");
       await db.sql`alter table jobsvc.hidden rename to ready`;
       expect(await kept.read()).toEqual([DEFAULT]);
       expect(ids(await take(db, worker, 3, { marks: kept.of(DEFAULT)! }))).toEqual(ids(late));
