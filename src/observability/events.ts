@@ -35,6 +35,8 @@ export interface Events {
   "worker.stopped": { worker_id: string };
   /** The others took this worker for dead: the leases it held are theirs now. */
   "worker.leases_lost": { worker_id: string; leases: number };
+  /** Jobs that were taken ahead of their slots, which are busy for longer than those before them were. */
+  "worker.gave_back": { worker_id: string; queue: string; jobs: number };
   "worker.stalled": { worker_id: string; ms: number };
   /** Jobs lost with their worker: those that run again, that were lost too often, and whose kind is not run twice. */
   "jobs.rescued": { lost: number; crashed: number; failed: number };

@@ -35,6 +35,11 @@ export const SENTENCES: { [Name in EventName]: Sentence<Events[Name]> } = {
   "worker.draining": ["info", (worker) => `taking no more jobs, waiting for ${worker.running} running ones`],
   "worker.stopped": ["info", () => "took its leave"],
   "worker.leases_lost": ["warn", (worker) => `was taken for dead and lost ${worker.leases} leases`],
+  "worker.gave_back": [
+    "info",
+    (worker) =>
+      `gave back ${worker.jobs} jobs of ${worker.queue}: the slots stay busy for longer than before`,
+  ],
   "worker.stalled": ["warn", (worker) => `the event loop did not turn for ${ms(worker.ms)}`],
 
   "jobs.rescued": [

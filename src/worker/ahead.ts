@@ -6,9 +6,9 @@ export interface Pace {
   payloadBytes: number;
 }
 
-/** Jobs that run longer keep their slots busy while the next take is on its way. */
-const TINY_BELOW_MS = 5;
-/** What is taken ahead is worked off within this time: meanwhile other workers cannot have it. */
+/** A slot whose job has ended is empty while the next take is on its way, some milliseconds: of longer jobs that hardly counts. */
+const SHORT_UP_TO_MS = 50;
+/** What is taken ahead is worked off within this time: meanwhile other workers cannot have it (see `stock.ts` for when it is not). */
 const WORTH_MS = 20;
 /** Of these, half outlast the trip of a take for the other half, however little each has to do. */
 const MOST_JOBS = 5_000;
@@ -17,6 +17,6 @@ const MOST_BYTES = 16 * 1024 * 1024;
 
 /** How many jobs to take beyond those that fill the slots: the shorter they are, the more, so that takes are few and slots never empty. */
 export function wantedAhead({ slots, runMs, payloadBytes }: Pace): number {
-  if (runMs > TINY_BELOW_MS) return 0;
+  if (runMs > SHORT_UP_TO_MS) return 0;
   return Math.floor(Math.min((slots * WORTH_MS) / runMs, MOST_JOBS, MOST_BYTES / payloadBytes));
 }

@@ -10,7 +10,8 @@ import type { Endings } from "./endings.ts";
 import type { Holdings } from "./holdings.ts";
 import { releasedEnding } from "./run.ts";
 import { slices } from "./slices.ts";
-import { type Held, runInSlot, type SlotParts } from "./slot.ts";
+import { runInSlot, type SlotParts } from "./slot.ts";
+import { stock } from "./stock.ts";
 import type { PoolAsk } from "./takes.ts";
 
 /** Jobs of one queue that run in the same way, and how many of them may at once. */
@@ -45,15 +46,16 @@ const IDLE_MS = 60_000;
 const LATEST_WEIGHT = 0.05;
 
 /**
- * The slots of one queue. Takes as many jobs as there are free slots whenever it is woken, and runs each. Stopping takes nothing new, releases what was taken ahead, waits for running jobs up to the grace,
- * and then breaks them off and releases them too: they can run elsewhere at once.
+ * The slots of one queue. Takes as many jobs as there are free slots whenever it is woken, and of short ones some ahead,
+ * and runs each. Stopping takes nothing new, releases what was taken ahead, waits for running jobs up to the grace, and
+ * then breaks them off and releases them too: they can run elsewhere at once.
  */
 export function pool(parts: PoolParts): Pool {
   const { workerId, source, registry, threads, holdings, endings } = parts;
   const { queue, kinds, slots, inThreads } = source;
   const name = inThreads ? `${queue} in threads` : queue;
   const running = new Set<Promise<void>>();
-  const ahead: Held[] = [];
+  const ahead = stock(giveBackAhead);
   let averageRunMs = Number.POSITIVE_INFINITY;
   let averageBytes = Number.POSITIVE_INFINITY;
   let stopping = false;
@@ -100,11 +102,11 @@ export function pool(parts: PoolParts): Pool {
   function hold(job: TakenJob) {
     endings.expect(job);
     averageBytes = averaged(averageBytes, job.payload.length);
-    ahead.push({ job, breaker: holdings.hold(job) });
+    ahead.add({ job, breaker: holdings.hold(job) });
   }
 
   function offer(jobs: number): Offer | undefined {
-    const free = Math.min(jobs, slots - running.size - ahead.length - offered);
+    const free = Math.min(jobs, slots - running.size - ahead.size - offered);
     if (stopping || hungry || inThreads || endings.full || free <= 0) return undefined;
     offered += free;
     return { workerId, queue, slots: free, kinds, failLost: registry.failLost, start };
@@ -121,17 +123,17 @@ export function pool(parts: PoolParts): Pool {
 
   /** How many jobs may be taken now. */
   function room(): number {
-    const free = slots - running.size - ahead.length - offered;
+    const free = slots - running.size - ahead.size - offered;
     // A job ahead would keep a thread's place; and one that must not run again once lost could be lost before it began.
     if (inThreads || registry.failLost.length > 0) return free;
     const wanted = wantedAhead({ slots, runMs: averageRunMs, payloadBytes: averageBytes });
     // Not for every job that ends: a take is worth its trip when half of the stock is used up.
-    return ahead.length > wanted / 2 ? 0 : free + wanted;
+    return ahead.size > wanted / 2 ? 0 : free + wanted;
   }
 
   function fillSlots() {
-    while (!stopping && running.size < slots && ahead.length > 0 && inSlice()) {
-      const held = ahead.shift()!;
+    while (!stopping && running.size < slots && ahead.size > 0 && inSlice()) {
+      const held = ahead.next()!;
       const run = runInSlot(parts, held).then((ending) => {
         if (ending) averageRunMs = averaged(averageRunMs, ending.ranMs);
         handIn(held.job, ending);
@@ -141,6 +143,19 @@ export function pool(parts: PoolParts): Pool {
       });
       running.add(run);
     }
+  }
+
+  /** They can run elsewhere at once, and nothing counts against them. */
+  function releaseAhead() {
+    for (const { job } of ahead.clear()) handIn(job, releasedEnding(job));
+  }
+
+  /** The jobs that run take longer than those before them did: as if nothing were known of how long they take. */
+  function giveBackAhead() {
+    parts.emit("worker.gave_back", { worker_id: workerId, queue, jobs: ahead.size });
+    releaseAhead();
+    averageRunMs = Number.POSITIVE_INFINITY;
+    hungry = true;
   }
 
   function handIn(job: TakenJob, ending: Ending | null) {
@@ -158,7 +173,7 @@ export function pool(parts: PoolParts): Pool {
       stopping = true;
       await taking.stop();
       if (offered > 0) await new Promise<void>((resolve) => (onNoneOffered = resolve));
-      for (const { job } of ahead.splice(0)) handIn(job, releasedEnding(job));
+      releaseAhead();
       const idle = Promise.all(running).then(() => true);
       const timeUp = Promise.withResolvers<boolean>();
       const timer = setTimeout(() => timeUp.resolve(false), parts.graceMs);

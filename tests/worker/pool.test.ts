@@ -104,6 +104,31 @@ describe("a pool", () => {
     expect(worker.statements()).toBeLessThan(100);
   });
 
+  test("gives back what it took ahead when its slots stay busy, for others to run", async () => {
+    const here: unknown[] = [];
+    const blocked = handler((payload) => {
+      here.push(payload);
+      return payload === "long" ? stubborn() : "done";
+    });
+    const options = { queues: [{ name: "default", slots: 1 }], graceMs: 0 };
+    await insertNew(db, 50);
+    const worker = await startWorker(db, [blocked], options);
+    await completed(50);
+    await insertNew(db, 1, { payload: '"long"', priority: 1 });
+    const short = await insertNew(db, 3, { payload: '"short"' });
+    worker.wake("default");
+
+    await worker.heard("worker.gave_back", ({ queue, jobs }) => queue === "default" && jobs === 3);
+    await until("the long one alone", async () => {
+      const { running, available } = await states(db);
+      return running === 1 && available === 3;
+    });
+    await startWorker(db, [handler(() => "done")], options);
+    await completed(53);
+    expect(here).not.toContain("short");
+    for (const { id } of short) expect(await outcomes(db, id)).toEqual(["released", "completed"]);
+  });
+
   test("takes no job ahead that must not run again once it is lost, however tiny it is", async () => {
     await insertNew(db, 300);
     const queues = [{ name: "default", slots: 3 }];
