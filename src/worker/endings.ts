@@ -43,6 +43,8 @@ export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
   const waiting = unwritten();
   /** Jobs of each lease that have not been handed in and written. */
   const openJobs = new Map<string, number>();
+  /** It has been full, be it in the middle of a write, and nobody has heard yet that there is room again. */
+  let wasFull = false;
 
   const flushing = loop("endings", step, (error) => emit("step.failed", { step: "endings", error }));
 
@@ -55,9 +57,10 @@ export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
   }
 
   async function flush() {
-    const wasFull = waiting.full;
     await writeGroup(waiting.group());
-    if (wasFull && !waiting.full) onRoom?.();
+    if (!wasFull || waiting.full) return;
+    wasFull = false;
+    onRoom?.();
   }
 
   async function writeGroup(group: readonly HandedIn[]) {
@@ -127,6 +130,7 @@ export function endings({ db, workerId, emit, onRoom }: EndingsParts): Endings {
     },
     handIn(job, ending) {
       waiting.add({ job, ending });
+      wasFull ||= waiting.full;
       if (waiting.size === 1 || waiting.size === MAX_GROUP) flushing.wake();
     },
     spentInVain,

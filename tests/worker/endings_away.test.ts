@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, onTestFinished, setDefaultTimeout, test } from "bun:test";
-import { connect } from "../../src/db/connect.ts";
+import { connect, type Database } from "../../src/db/connect.ts";
 import { registry } from "../../src/handlers/registry.ts";
 import { type Endings, endings } from "../../src/worker/endings.ts";
 import { holdings } from "../../src/worker/holdings.ts";
@@ -63,6 +63,32 @@ describe("while the database is away", () => {
 });
 
 describe("a full buffer", () => {
+  test("tells of room again, also when it was filled in the middle of a write", async () => {
+    const { worker, jobs } = await working(db, 8_000);
+    const [begun, gate] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const gated: Database = {
+      ...db,
+      async run(statement) {
+        begun.resolve();
+        await gate.promise;
+        return await db.run(statement);
+      },
+    };
+    const room = Promise.withResolvers<void>();
+    const buffer = endings({ db: gated, workerId: worker.id, emit: () => {}, onRoom: room.resolve });
+    for (const job of jobs) buffer.expect(job);
+    await buffer.start();
+    onTestFinished(() => buffer.stop());
+
+    for (const job of jobs.slice(0, 4_000)) buffer.handIn(job, ending(job));
+    await begun.promise;
+    for (const job of jobs.slice(4_000)) buffer.handIn(job, ending(job));
+    expect(buffer.full).toBe(true);
+    gate.resolve();
+    await room.promise;
+    expect(buffer.full).toBe(false);
+  });
+
   test("holds back takes until its endings are written", async () => {
     const { buffer, jobs, worker } = await distantBuffer(8_000, () => taking.wake());
     proxy.cut();
