@@ -3,7 +3,7 @@ import { HIGHEST_PRIORITY, LOWEST_PRIORITY, type TakenJob } from "../job/job.ts"
 import type { LaneMarks, Source } from "./lanes.ts";
 import { type Leasing, together } from "./leasing.ts";
 import { takingOut } from "./take_out.ts";
-import { readTaken, type Taken, type TakenRow } from "./taken_row.ts";
+import { ownOfJob, readTaken, type Taken, type TakenRow } from "./taken_row.ts";
 
 /** What is wanted of one source. */
 export interface Ask extends Source {
@@ -170,9 +170,7 @@ export async function takeLeasing<More>(
         job_ids, deadline_at, beaten_at
       from lease
     )
-    select null::uuid as id, null::uuid as "userId", null::uuid as "resourceId", null as payload,
-      null::int2 as "maxAttempts", null::int4 as "timeoutMs", null as traceparent,
-      json_build_object(
+    select null as own, null as payload, null as traceparent, json_build_object(
         'ask', ask, 'more', more, 'blockSize', block_size, 'parts', parts, 'jobIds', job_ids, 'leaseId', id, 'kind', kind, 'queue', queue,
         'priority', priority, 'attempt', attempt, 'failures', failures, 'losses', losses ${answer}
       )::text as lease
@@ -184,7 +182,7 @@ export async function takeLeasing<More>(
         or exists (select from filled where filled.ask = lease.ask and head not in (select id from ordinary)) as more
     ) left_over
     union all
-    select id, user_id, resource_id, payload::text, max_attempts, timeout_ms, metadata ->> 'traceparent', null
+    select ${ownOfJob(sql)}, payload::text, metadata ->> 'traceparent', null
     from jobsvc.jobs
     where id = any (array(select unnest(job_ids) from part))`;
   });

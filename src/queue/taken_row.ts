@@ -1,18 +1,23 @@
+import type { Sql } from "../db/connect.ts";
 import type { TakenJob } from "../job/job.ts";
 
-type OfJob = "id" | "userId" | "resourceId" | "payload" | "maxAttempts" | "timeoutMs" | "traceparent";
-
-type OwnOfJob = Pick<TakenJob, OfJob>;
+/** What a job has that it shares with no other of its lease. */
+type OwnOfJob = Pick<
+  TakenJob,
+  "id" | "userId" | "resourceId" | "payload" | "maxAttempts" | "timeoutMs" | "traceparent"
+>;
 
 /**
  * What a take answers: rows of leases, and rows of jobs as they were found. What the jobs of a lease share comes once, as
  * one text, which names its jobs, so that nothing need be joined there. For each column of each row the driver makes a
- * text, and that was most of what a take cost here.
+ * text, and that was most of what a take cost here; so what is short of a job comes in one, too (see `ownOfJob`).
  */
-export type TakenRow = ({ [Column in OfJob]: null } & { lease: string }) | (OwnOfJob & { lease: null });
+export type TakenRow =
+  | { lease: string; own: null; payload: null; traceparent: null }
+  | { lease: null; own: string; payload: string; traceparent: string | null };
 
 /** What jobs have in common that stood in one block. */
-type Shared<More> = Omit<TakenJob, OfJob> & More;
+type Shared<More> = Omit<TakenJob, keyof OwnOfJob> & More;
 
 interface Lease<More> {
   /** The place of the ask among all asks. */
@@ -38,11 +43,38 @@ export function readTaken<More>(rows: readonly TakenRow[], asks: number): Taken<
   const leases: Lease<More>[] = [];
   const jobs = new Map<string, OwnOfJob>();
   for (const row of rows) {
-    if (row.lease === null) jobs.set(row.id, row);
-    else leases.push(readLease(row.lease));
+    if (row.lease !== null) {
+      leases.push(readLease(row.lease));
+      continue;
+    }
+    const job = readOwn(row);
+    jobs.set(job.id, job);
   }
   const ofAsk = Map.groupBy(leases, ({ ask }) => ask);
   return Array.from({ length: asks }, (_, ask) => takenUnder(ofAsk.get(ask) ?? [], jobs));
+}
+
+/** All ids have this length. */
+const ID_CHARACTERS = 36;
+
+/** Of a row of `jobs`, for `readOwn`: three ids, then two numbers, of which the second may be missing. */
+export function ownOfJob(sql: Sql) {
+  return sql`concat(id, user_id, resource_id, max_attempts, ',', timeout_ms)`;
+}
+
+function readOwn({ own, payload, traceparent }: TakenRow & { lease: null }): OwnOfJob {
+  const idAt = (place: number) => own.slice(place * ID_CHARACTERS, (place + 1) * ID_CHARACTERS);
+  const comma = own.indexOf(",");
+  const timeoutMs = own.slice(comma + 1);
+  return {
+    id: idAt(0),
+    userId: idAt(1),
+    resourceId: idAt(2),
+    maxAttempts: Number(own.slice(3 * ID_CHARACTERS, comma)),
+    timeoutMs: timeoutMs === "" ? null : Number(timeoutMs),
+    payload,
+    traceparent,
+  };
 }
 
 function readLease<More>(text: string): Lease<More> {
