@@ -1,12 +1,12 @@
 import type { TakenJob } from "../job/job.ts";
 import type { Ending } from "../job/outcome.ts";
-import { type Loop, loop } from "../lifecycle/loop.ts";
-import type { Service } from "../lifecycle/service.ts";
+import { loop } from "../lifecycle/loop.ts";
+import { type Service, together } from "../lifecycle/service.ts";
 import type { Offer } from "../queue/inserter.ts";
 import type { LaneMarks, Source } from "../queue/lanes.ts";
 import type { Taken } from "../queue/taken_row.ts";
-import { wantedAhead } from "./ahead.ts";
 import type { Endings } from "./endings.ts";
+import { experience } from "./experience.ts";
 import type { Holdings } from "./holdings.ts";
 import { releasedEnding } from "./run.ts";
 import { slices } from "./slices.ts";
@@ -42,8 +42,12 @@ export interface Pool extends Service {
 /** Rest of a pool that finds nothing, or has no room: news, the poll or a free slot wake it. */
 const IDLE_MS = 60_000;
 
-/** Weight of the latest job in the running averages. */
-const LATEST_WEIGHT = 0.05;
+/**
+ * Of short jobs one take brings some while another is on its way and those of a third are worked off: so neither this
+ * process nor the server waits for the other.
+ */
+const MOST_TAKES = 2;
+const WELL_STOCKED = 2 / 3;
 
 /**
  * The slots of one queue. Takes as many jobs as there are free slots whenever it is woken, and of short ones some ahead,
@@ -56,8 +60,7 @@ export function pool(parts: PoolParts): Pool {
   const name = inThreads ? `${queue} in threads` : queue;
   const running = new Set<Promise<void>>();
   const ahead = stock(giveBackAhead);
-  let averageRunMs = Number.POSITIVE_INFINITY;
-  let averageBytes = Number.POSITIVE_INFINITY;
+  const known = experience(slots);
   let stopping = false;
   let lastBlockSize = 1;
   /** The last take has left work, or may have; or nothing was taken yet. */
@@ -65,11 +68,13 @@ export function pool(parts: PoolParts): Pool {
   /** Slots that are kept for jobs which are being inserted, and who waits until there are none of these. */
   let offered = 0;
   let onNoneOffered = () => {};
+  /** For how many jobs takes are under way. */
+  let asked = 0;
   const inSlice = slices(fillSlots);
-
-  const taking: Loop = loop(`take ${name}`, step, (error) => {
-    parts.emit("step.failed", { step: `take ${name}`, error });
-  });
+  const failed = (error: unknown) => parts.emit("step.failed", { step: `take ${name}`, error });
+  // Whoever takes jobs for threads has places for them first, and none to spare.
+  const takers = Array.from({ length: inThreads ? 1 : MOST_TAKES }, () => loop(`take ${name}`, step, failed));
+  const taking = together(`takes ${name}`, takers);
 
   async function step(): Promise<number> {
     hungry = true;
@@ -77,18 +82,22 @@ export function pool(parts: PoolParts): Pool {
     // Who looks there first wakes it.
     if (marks === undefined) return IDLE_MS;
     const wanted = endings.full ? 0 : room();
-    const limit = inThreads ? threads.places.take(wanted, taking.wake) : wanted;
+    const limit = inThreads ? threads.places.take(wanted, wake) : wanted;
     if (limit <= 0) return IDLE_MS;
-    let taken = 0;
+    asked += limit;
+    let [taken, left] = [0, false];
     try {
       const { jobs, more } = await take(limit, marks);
       taken = jobs.length;
-      hungry = more || taken === limit;
+      left = more || taken === limit;
+      // While another take is under way, nobody knows what that one leaves.
+      hungry = left || asked > limit;
     } finally {
+      asked -= limit;
       if (inThreads) threads.places.giveBack(limit - taken);
     }
     fillSlots();
-    return hungry ? 0 : IDLE_MS;
+    return left ? 0 : IDLE_MS;
   }
 
   async function take(limit: number, marks: LaneMarks): Promise<Taken> {
@@ -101,7 +110,7 @@ export function pool(parts: PoolParts): Pool {
 
   function hold(job: TakenJob) {
     endings.expect(job);
-    averageBytes = averaged(averageBytes, job.payload.length);
+    known.held(job.payload.length);
     ahead.add({ job, breaker: holdings.hold(job) });
   }
 
@@ -116,30 +125,34 @@ export function pool(parts: PoolParts): Pool {
       started.forEach(hold);
       fillSlots();
       // A take that found no room meanwhile.
-      if (hungry && room() > 0) taking.wake();
+      if (hungry && room() > 0) wake();
       if (offered === 0) onNoneOffered();
     }
   }
 
+  function wake() {
+    for (const taker of takers) taker.wake();
+  }
+
   /** How many jobs may be taken now. */
   function room(): number {
-    const free = slots - running.size - ahead.size - offered;
+    const free = slots - running.size - ahead.size - offered - asked;
     // A job ahead would keep a thread's place; and one that must not run again once lost could be lost before it began.
     if (inThreads || registry.failLost.length > 0) return free;
-    const wanted = wantedAhead({ slots, runMs: averageRunMs, payloadBytes: averageBytes });
-    // Not for every job that ends: a take is worth its trip when half of the stock is used up.
-    return ahead.size > wanted / 2 ? 0 : free + wanted;
+    const wanted = known.wantedAhead();
+    // Not for every job that ends: a take is worth its trip when a third of the stock is used up.
+    return ahead.size + asked > wanted * WELL_STOCKED ? 0 : free + wanted;
   }
 
   function fillSlots() {
     while (!stopping && running.size < slots && ahead.size > 0 && inSlice()) {
       const held = ahead.next()!;
       const run = runInSlot(parts, held).then((ending) => {
-        if (ending) averageRunMs = averaged(averageRunMs, ending.ranMs);
+        if (ending) known.ran(ending.ranMs);
         handIn(held.job, ending);
         running.delete(run);
         fillSlots();
-        if (hungry && room() > 0) taking.wake();
+        if (hungry && room() > 0) wake();
       });
       running.add(run);
     }
@@ -154,7 +167,7 @@ export function pool(parts: PoolParts): Pool {
   function giveBackAhead() {
     parts.emit("worker.gave_back", { worker_id: workerId, queue, jobs: ahead.size });
     releaseAhead();
-    averageRunMs = Number.POSITIVE_INFINITY;
+    known.forgetTimes();
     hungry = true;
   }
 
@@ -166,7 +179,7 @@ export function pool(parts: PoolParts): Pool {
 
   return {
     name: `pool ${name}`,
-    wake: () => taking.wake(),
+    wake,
     offer,
     start: () => taking.start(),
     async stop() {
@@ -182,8 +195,4 @@ export function pool(parts: PoolParts): Pool {
       await idle;
     },
   };
-}
-
-function averaged(average: number, latest: number): number {
-  return Number.isFinite(average) ? average + LATEST_WEIGHT * (latest - average) : latest;
 }

@@ -21,6 +21,10 @@ interface Group {
   taken: Promise<Taken[]>;
 }
 
+/** No lane may stand twice in a statement: what is asked of a queue while another take of it waits goes in the next. */
+const isIn = ({ asks }: Group, { queue, kinds }: PoolAsk) =>
+  asks.some((ask) => ask.queue === queue && ask.kinds.some((kind) => kinds.includes(kind)));
+
 /**
  * Takes for all pools of a process: those who ask in the same moment, as they do when they are woken together, share a
  * statement. A thousand queues that have work cost one then, and no pool ever waits for the take of another.
@@ -28,10 +32,14 @@ interface Group {
 export function takes({ db, workerId, holdings, failLost }: TakesParts): (ask: PoolAsk) => Promise<Taken> {
   let group: Group | undefined;
 
-  async function send(): Promise<Taken[]> {
+  function newGroup(): Group {
+    const asks: PoolAsk[] = [];
+    return { asks, taken: send(asks) };
+  }
+
+  async function send(asks: readonly PoolAsk[]): Promise<Taken[]> {
     await undefined; // those who ask in the same moment go together
-    const { asks } = group!;
-    group = undefined;
+    if (group?.asks === asks) group = undefined;
     return await holdings.askForSuspect(async (suspects) => {
       // By chance, so that each gets its turn.
       const suspicious = suspects ? Math.floor(Math.random() * asks.length) : -1;
@@ -46,7 +54,7 @@ export function takes({ db, workerId, holdings, failLost }: TakesParts): (ask: P
   }
 
   return async (ask) => {
-    group ??= { asks: [], taken: send() };
+    if (group === undefined || isIn(group, ask)) group = newGroup();
     const place = group.asks.push(ask) - 1;
     const taken = await group.taken;
     return taken[place]!;

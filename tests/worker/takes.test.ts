@@ -60,6 +60,17 @@ test("a take waits for no other that is under way", async () => {
   expect(seen.statements).toBe(2);
 });
 
+test("who asks twice for a queue in the same moment gets no job twice", async () => {
+  const { take, ask, held, seen } = await taking();
+  const jobs = await insertNew(db, 30, { queue: "mail" });
+  const asks = [await ask("mail"), await ask("mail"), await ask("mail")];
+  const taken = (await Promise.all(asks.map(take))).flatMap(({ jobs }) => ids(jobs));
+  expect(seen.statements).toBe(3);
+  expect(new Set(taken).size).toBe(taken.length);
+  expect(held.toSorted()).toEqual(taken.toSorted());
+  expect(ids(jobs)).toEqual(expect.arrayContaining(taken));
+});
+
 test("all who asked together hear of a failure, and the next take goes on", async () => {
   const { take, ask, seen } = await taking();
   await insertNew(db, 1, { queue: "mail" });
