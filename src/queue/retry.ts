@@ -1,5 +1,6 @@
 import type { Database } from "../db/connect.ts";
 import { notifyWork } from "./channels.ts";
+import { withdrawCancelled } from "./withdraw.ts";
 
 export type RetryAnswer = "retried" | "not_final" | "not_found";
 
@@ -20,6 +21,8 @@ export async function retryJobs(
   ids: readonly string[],
   userId: string | null = null,
 ): Promise<Map<string, RetryAnswer>> {
+  // Else one that was left in its block when it was cancelled would stand in two, and count twice until that is taken.
+  await withdrawCancelled(db, ids);
   const rows = await db.run(
     (sql) => sql<{ id: string; retried: boolean }[]>`
     with known as materialized (

@@ -37,6 +37,19 @@ describe("retry", () => {
     },
   );
 
+  test("of a job that was left in its block when it was cancelled leaves it in one place", async () => {
+    const [job, neighbour] = await insertNew(db, 2, { scheduledAt: new Date(Date.now() + 60_000) });
+    await db.sql.begin(async (sql) => {
+      await sql`select from jobsvc.ready for update`;
+      expect(await cancelJob(db, job!.id)).toBe("cancelled");
+    });
+    expect(await retryJob(db, job!.id)).toBe("retried");
+    expect((await blocks(db)).map(({ attempt, jobIds }) => ({ attempt, jobIds }))).toEqual([
+      { attempt: 2, jobIds: [job!.id] },
+      { attempt: 1, jobIds: [neighbour!.id] },
+    ]);
+  });
+
   test("can be asked for again when that has ended too", async () => {
     const { worker, jobs } = await working(db, 1);
     const { id } = jobs[0]!;
