@@ -68,8 +68,8 @@ export function pool(parts: PoolParts): Pool {
   /** Slots that are kept for jobs which are being inserted, and who waits until there are none of these. */
   let offered = 0;
   let onNoneOffered = () => {};
-  /** For how many jobs takes are under way. */
-  let asked = 0;
+  /** For how many jobs takes are under way, and how many takes there have been. */
+  let [asked, begun] = [0, 0];
   const inSlice = slices(fillSlots);
   const failed = (error: unknown) => parts.emit("step.failed", { step: `take ${name}`, error });
   // Whoever takes jobs for threads has places for them first, and none to spare.
@@ -84,14 +84,16 @@ export function pool(parts: PoolParts): Pool {
     const wanted = endings.full ? 0 : room();
     const limit = inThreads ? threads.places.take(wanted, wake) : wanted;
     if (limit <= 0) return IDLE_MS;
+    const [isFirst, number] = [asked === 0, ++begun];
     asked += limit;
     let [taken, left] = [0, false];
     try {
       const { jobs, more } = await take(limit, marks);
       taken = jobs.length;
-      left = more || taken === limit;
-      // While another take is under way, nobody knows what that one leaves.
-      hungry = left || asked > limit;
+      const others = asked > limit;
+      // Two at once hide from each other the blocks that they cut: the last one looks once more, alone.
+      left = more || taken === limit || (!others && !(isFirst && number === begun));
+      hungry = left || others;
     } finally {
       asked -= limit;
       if (inThreads) threads.places.giveBack(limit - taken);
