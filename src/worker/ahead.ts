@@ -8,9 +8,9 @@ export interface Pace {
 
 /** A slot whose job has ended is empty while the next take is on its way, some milliseconds: of longer jobs that hardly counts. */
 const SHORT_UP_TO_MS = 50;
-/** What is taken ahead is worked off within this time: meanwhile other workers cannot have it (see `stock.ts` for when it is not). */
+/** What is taken ahead is worked off within this time, or given back (see `stock.ts`): meanwhile other workers cannot have it. */
 const WORTH_MS = 20;
-/** Of these, half outlast the trip of a take for the other half, however little each has to do. */
+/** Enough to outlast the trips of takes for more, however little each has to do. */
 const MOST_JOBS = 5_000;
 /** Of payloads that wait here in memory. */
 const MOST_BYTES = 16 * 1024 * 1024;

@@ -43,10 +43,9 @@ export interface Pool extends Service {
 const IDLE_MS = 60_000;
 
 /**
- * Of short jobs one take brings some while another is on its way and those of a third are worked off: so neither this
- * process nor the server waits for the other.
+ * The part of the wanted stock, be it here or on its way, with which none is taken yet. So two takes are under way while the
+ * jobs of a third are worked off, and neither this process nor the server waits for the other.
  */
-const MOST_TAKES = 2;
 const WELL_STOCKED = 2 / 3;
 
 /**
@@ -73,7 +72,8 @@ export function pool(parts: PoolParts): Pool {
   const inSlice = slices(fillSlots);
   const failed = (error: unknown) => parts.emit("step.failed", { step: `take ${name}`, error });
   // Whoever takes jobs for threads has places for them first, and none to spare.
-  const takers = Array.from({ length: inThreads ? 1 : MOST_TAKES }, () => loop(`take ${name}`, step, failed));
+  const names = inThreads ? [`take ${name}`] : [`take ${name}`, `take ${name} beside it`];
+  const takers = names.map((name) => loop(name, step, failed));
   const taking = together(`takes ${name}`, takers);
 
   async function step(): Promise<number> {
