@@ -5,6 +5,7 @@ import { type Service, together } from "../lifecycle/service.ts";
 import type { Offer } from "../queue/inserter.ts";
 import type { LaneMarks, Source } from "../queue/lanes.ts";
 import type { Taken } from "../queue/taken_row.ts";
+import { WELL_STOCKED } from "./ahead.ts";
 import type { Endings } from "./endings.ts";
 import { experience } from "./experience.ts";
 import type { Holdings } from "./holdings.ts";
@@ -43,12 +44,6 @@ export interface Pool extends Service {
 const IDLE_MS = 60_000;
 
 /**
- * The part of the wanted stock, be it here or on its way, with which none is taken yet. So two takes are under way while the
- * jobs of a third are worked off, and neither this process nor the server waits for the other.
- */
-const WELL_STOCKED = 2 / 3;
-
-/**
  * The slots of one queue. Takes as many jobs as there are free slots whenever it is woken, and of short ones some ahead,
  * and runs each. Stopping takes nothing new, releases what was taken ahead, waits for running jobs up to the grace, and
  * then breaks them off and releases them too: they can run elsewhere at once.
@@ -67,8 +62,8 @@ export function pool(parts: PoolParts): Pool {
   /** Slots that are kept for jobs which are being inserted, and who waits until there are none of these. */
   let offered = 0;
   let onNoneOffered = () => {};
-  /** For how many jobs takes are under way, and how many takes there have been. */
-  let [asked, begun] = [0, 0];
+  /** For how many jobs takes are under way, and whether two of these have been so at once. */
+  let [asked, met] = [0, false];
   const inSlice = slices(fillSlots);
   const failed = (error: unknown) => parts.emit("step.failed", { step: `take ${name}`, error });
   // Whoever takes jobs for threads has places for them first, and none to spare.
@@ -84,18 +79,19 @@ export function pool(parts: PoolParts): Pool {
     const wanted = endings.full ? 0 : room();
     const limit = inThreads ? threads.places.take(wanted, wake) : wanted;
     if (limit <= 0) return IDLE_MS;
-    const [isFirst, number] = [asked === 0, ++begun];
+    met ||= asked > 0;
     asked += limit;
     let [taken, left] = [0, false];
     try {
       const { jobs, more } = await take(limit, marks);
       taken = jobs.length;
-      const others = asked > limit;
+      const isLast = asked === limit;
       // Two at once hide from each other the blocks that they cut: the last one looks once more, alone.
-      left = more || taken === limit || (!others && !(isFirst && number === begun));
-      hungry = left || others;
+      left = more || taken === limit || (isLast && met);
+      hungry = left || !isLast;
     } finally {
       asked -= limit;
+      met &&= asked > 0;
       if (inThreads) threads.places.giveBack(limit - taken);
     }
     fillSlots();
