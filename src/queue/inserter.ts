@@ -135,8 +135,12 @@ export function inserter({ db, onWaiting, leaveTelling, offer }: InserterParts):
 
   function tellWaiting(jobs: readonly NewJob[], started: readonly TakenJob[], told: boolean) {
     const ids = new Set(started.map(({ id }) => id));
+    const waiting = ids.size === 0 ? jobs : jobs.filter(({ id }) => !ids.has(id));
     const queues = new Set<string>();
-    for (const { id, queue } of jobs) if (ids.size === 0 || !ids.has(id)) queues.add(queue);
+    // Neighbours mostly have the same one, which is quicker to see than to look up.
+    waiting.forEach(({ queue }, place) => {
+      if (queue !== waiting[place - 1]?.queue) queues.add(queue);
+    });
     if (queues.size > 0) onWaiting(queues, told);
   }
 
