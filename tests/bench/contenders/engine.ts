@@ -1,6 +1,7 @@
 import { version } from "../../../package.json";
 import { connect } from "../../../src/db/connect.ts";
 import { migrate } from "../../../src/db/migrate.ts";
+import { MAX_BLOCK_SIZE } from "../../../src/queue/block.ts";
 import { endAttempts } from "../../../src/queue/end.ts";
 import { insertJobs } from "../../../src/queue/insert.ts";
 import { inserter } from "../../../src/queue/inserter.ts";
@@ -24,6 +25,8 @@ export const engine: Contender = {
 const GROUP = 1_000;
 const INSERTERS = 2;
 const TAKE = 500;
+/** As a worker asks, which knows how large blocks are: to lock all that might be needed would take as long again. */
+const BLOCKS = TAKE / MAX_BLOCK_SIZE + 1;
 const TAKERS = 4;
 const KIND = "noop";
 const PAYLOAD = JSON.stringify({ number: 123_456, text: "x".repeat(70) });
@@ -77,7 +80,7 @@ async function open({ url }: BenchDatabase): Promise<Session> {
       const started = performance.now();
       await times(TAKERS, async () => {
         while (done < jobs && since(started) < limitMs / 1_000) {
-          const taken = await take(db, worker, TAKE);
+          const taken = await take(db, worker, TAKE, { blocks: BLOCKS });
           if (taken.length === 0) return;
           const doneLeases = [...new Set(taken.map(({ leaseId }) => leaseId))];
           const endings = taken.map((one) => ending(one));
@@ -92,7 +95,7 @@ async function open({ url }: BenchDatabase): Promise<Session> {
       const ms: number[] = [];
       for (let n = 0; n < count; n++) {
         const started = performance.now();
-        await take(db, worker, TAKE);
+        await take(db, worker, TAKE, { blocks: BLOCKS });
         ms.push(performance.now() - started);
       }
       return ms;
