@@ -8,13 +8,13 @@ import { needs, principalOf } from "./auth.ts";
 import { boundFaults } from "./bound.ts";
 import { invalid } from "./field_errors.ts";
 import { insertOnce } from "./idempotency.ts";
-import { elementTexts } from "./json_text.ts";
+import { elementTexts, memberTexts } from "./json_text.ts";
 import type { Kinds } from "./kinds.ts";
-import { NewJobBody, readNewJob } from "./new_job.ts";
+import { NewJobBody, readNewJob, type SentJob, sentJob } from "./new_job.ts";
 import { oneAtATime } from "./one_at_a_time.ts";
 import { pointer } from "./pointer.ts";
 import { type FieldError, Problem } from "./problem.ts";
-import { JSON_TYPE, type JsonBody, mediaType, parseJson, readText } from "./request_body.ts";
+import { JSON_TYPE, MAX_DEPTH, mediaType, parseJson, parseShallow, readText } from "./request_body.ts";
 import { answered, IDEMPOTENCY_HEADER, ProblemBody, problems } from "./schemas.ts";
 import { TRACEPARENT_HEADER, traced } from "./traced.ts";
 
@@ -26,6 +26,8 @@ export interface BatchParts {
 
 const MAX_JOBS = 10_000;
 const MAX_BATCH_BYTES = 16 * 1024 * 1024;
+/** The list, and the job with its payload in it. */
+const ENVELOPES = 2;
 const NDJSON_TYPE = "application/x-ndjson";
 /** So many are read before other requests get their turn: some milliseconds' worth. */
 const JOBS_AT_A_STRETCH = 250;
@@ -58,10 +60,10 @@ export function batchRoutes({ db, inserter, kinds }: BatchParts) {
       async ({ request, set }) => {
         const principal = principalOf(request);
         const text = await readText(request, MAX_BATCH_BYTES, [JSON_TYPE, NDJSON_TYPE]);
-        const bodies = mediaType(request.headers) === NDJSON_TYPE ? lines(text) : elements(text);
-        const read = () => readJobs(bodies, kinds, principal);
+        const sent = mediaType(request.headers) === NDJSON_TYPE ? lines(text) : elements(text);
+        const read = () => readJobs(sent, kinds, principal);
         // In turns with each other, long ones would all be read before the first could be sent to the database.
-        const jobs = await (bodies.length > JOBS_AT_A_STRETCH ? inTurn(read) : read());
+        const jobs = await (sent.length > JOBS_AT_A_STRETCH ? inTurn(read) : read());
         const { jobIds, replayed } = await once({ request, text, principal, jobs: traced(jobs, request) });
         set.status = 201;
         if (replayed) set.headers["idempotency-replayed"] = "true";
@@ -83,17 +85,18 @@ export function batchRoutes({ db, inserter, kinds }: BatchParts) {
     );
 }
 
-function elements(text: string): JsonBody[] {
-  const value = parseWhole(text);
+function elements(text: string): SentJob[] {
+  const { texts, depth } = memberTexts(text, "payload");
+  if (depth > MAX_DEPTH + ENVELOPES) refuseDeep(text);
+  const value = parseShallow(text);
   if (!Array.isArray(value)) throw invalid([{ pointer: "", detail: "must be a list of jobs" }]);
   checkCount(value.length);
-  const texts = elementTexts(text);
-  return value.map((element, place) => ({ value: element, text: texts[place]! }));
+  return value.map((element, place) => ({ value: element, payload: texts[place] }));
 }
 
-function parseWhole(text: string): unknown {
+function refuseDeep(text: string): void {
   try {
-    return parseJson(text, 2).value;
+    parseJson(text, ENVELOPES);
   } catch (error) {
     // One of the jobs nests too deeply, and by itself it says where.
     const deep = error instanceof Problem && error.kind === "invalid" && text.trimStart().startsWith("[");
@@ -102,15 +105,15 @@ function parseWhole(text: string): unknown {
   }
 }
 
-function lines(text: string): JsonBody[] {
+function lines(text: string): SentJob[] {
   const filled = text.split("\n").filter((line) => line.trim() !== "");
   checkCount(filled.length);
   return filled.map(parseOne);
 }
 
-function parseOne(text: string, place: number): JsonBody {
+function parseOne(text: string, place: number): SentJob {
   try {
-    return parseJson(text);
+    return sentJob(parseJson(text));
   } catch (error) {
     throw error instanceof Problem ? ofJob(place, error) : error;
   }
@@ -120,17 +123,13 @@ function checkCount(jobs: number) {
   if (jobs < 1 || jobs > MAX_JOBS) throw invalid([{ pointer: "", detail: `must be 1 to ${MAX_JOBS} jobs` }]);
 }
 
-async function readJobs(
-  bodies: readonly JsonBody[],
-  kinds: Kinds,
-  principal: Principal,
-): Promise<AskedJob[]> {
+async function readJobs(sent: readonly SentJob[], kinds: Kinds, principal: Principal): Promise<AskedJob[]> {
   const jobs: AskedJob[] = [];
   const faults: FieldError[] = [];
-  for (let place = 0; place < bodies.length; place++) {
+  for (let place = 0; place < sent.length; place++) {
     if (place > 0 && place % JOBS_AT_A_STRETCH === 0) await new Promise(setImmediate);
     try {
-      const job = readNewJob(bodies[place]!, kinds);
+      const job = readNewJob(sent[place]!, kinds);
       for (const fault of boundFaults(principal, job.userId)) faults.push(inJob(place, fault));
       jobs.push(job);
     } catch (error) {

@@ -10,7 +10,7 @@ import { insertOnce } from "./idempotency.ts";
 import { jobAnswer } from "./job_answer.ts";
 import { JobView } from "./job_view.ts";
 import type { Kinds } from "./kinds.ts";
-import { NewJobBody, readNewJob } from "./new_job.ts";
+import { NewJobBody, readNewJob, sentJob } from "./new_job.ts";
 import { MAX_JOB_BYTES } from "./payload.ts";
 import { notFound } from "./problem.ts";
 import { queryParameters } from "./query.ts";
@@ -56,7 +56,7 @@ export function jobRoutes({ db, inserter, waiter, kinds }: JobParts) {
   async function create({ request, set }: Pick<Context, "request" | "set">): Promise<string> {
     const principal = principalOf(request);
     const body = await readJson(request, MAX_JOB_BYTES);
-    const job = readNewJob(body, kinds);
+    const job = readNewJob(sentJob(body), kinds);
     const faults = boundFaults(principal, job.userId);
     if (faults.length > 0) throw invalid(faults);
     const { jobIds, replayed } = await once({

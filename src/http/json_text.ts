@@ -7,6 +7,11 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
+const NOWHERE = -1;
+/** Levels of nesting: what is in an array but in none of its elements, and what is in one of these and no deeper. */
+const IN_ARRAY = 1;
+const IN_ELEMENT = 2;
+
 export interface TooDeep {
   /** The name of the outermost object's member in which it is too deep. */
   member: string | undefined;
@@ -58,6 +63,48 @@ export function memberText(text: string, name: string): string | undefined {
     if (isNamed(text, at, endOfName, name)) found = text.slice(start, end).trim();
     at = end;
   }
+}
+
+export interface Members {
+  /** Of each element, its member of that name as `memberText` answers it. */
+  texts: (string | undefined)[];
+  /** How many levels of nesting there are in the whole text, as `tooDeep` counts them. */
+  depth: number;
+}
+
+/**
+ * One member of each object in a JSON array. One walk over the text instead of one for the depth, one for the elements
+ * and one through each of these: in a batch of thousands of jobs that is a third of what it takes to read them. What it
+ * answers of any other text means nothing, but for its depth.
+ */
+export function memberTexts(text: string, name: string): Members {
+  const texts: (string | undefined)[] = [];
+  let [depth, deepest] = [0, 0];
+  let [nameAt, endOfName] = [0, 0];
+  let [member, start]: [string | undefined, number] = [undefined, NOWHERE];
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at);
+    const closes = code === CLOSE_BRACE || code === CLOSE_BRACKET;
+    if (code === QUOTE) {
+      const end = endOfString(text, at);
+      if (depth === IN_ELEMENT) [nameAt, endOfName] = [at, end];
+      at = end - 1;
+    } else if (code === OPEN_BRACE || code === OPEN_BRACKET) {
+      deepest = Math.max(deepest, ++depth);
+    } else if (code === COLON && depth === IN_ELEMENT) {
+      if (isNamed(text, nameAt, endOfName, name)) start = at + 1;
+    } else if (code === COMMA || closes) {
+      if (depth === IN_ELEMENT && start !== NOWHERE) {
+        member = text.slice(start, at).trim();
+        start = NOWHERE;
+      } else if (depth === IN_ARRAY) {
+        texts.push(member);
+        member = undefined;
+      }
+      if (closes) depth--;
+    }
+  }
+  return { texts, depth: deepest };
 }
 
 /** The texts of the elements of a JSON array, exactly as they stand there. What it answers of any other text means nothing. */

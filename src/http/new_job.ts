@@ -11,6 +11,7 @@ import {
 } from "../job/job.ts";
 import { fieldErrors, invalid } from "./field_errors.ts";
 import { instantFaults } from "./instant.ts";
+import { memberText } from "./json_text.ts";
 import type { Kind, Kinds } from "./kinds.ts";
 import { metadataFaults } from "./metadata.ts";
 import { payloadFaults, payloadText } from "./payload.ts";
@@ -95,10 +96,21 @@ type NewJobBody = Static<typeof NewJobBody>;
 
 const schema = TypeCompiler.Compile(NewJobBody);
 
+/** A job as it stands in a body. */
+export interface SentJob {
+  value: unknown;
+  /** The characters of its payload; undefined where it has none. */
+  payload: string | undefined;
+}
+
+export function sentJob({ value, text }: JsonBody): SentJob {
+  return { value, payload: memberText(text, "payload") };
+}
+
 /** Reads a job of a request's body, or throws the problem that names every field that is wrong. */
-export function readNewJob({ value, text }: JsonBody, kinds: Kinds): AskedJob {
+export function readNewJob({ value, payload: characters }: SentJob, kinds: Kinds): AskedJob {
   if (!schema.Check(value)) throw invalid(fieldErrors(schema.Errors(value)));
-  const payload = payloadText(value.payload, text);
+  const payload = payloadText(value.payload, characters);
   const faults: FieldError[] = [];
   // Of a batch, most jobs have none of these, and thousands of empty lists cost more than all else here.
   if (value.scheduled_at) faults.push(...instantFaults(value.scheduled_at, "/scheduled_at"));

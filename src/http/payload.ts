@@ -1,4 +1,4 @@
-import { memberText, tooDeep } from "./json_text.ts";
+import { tooDeep } from "./json_text.ts";
 import { shortened } from "./pointer.ts";
 import { type FieldError, Problem } from "./problem.ts";
 import { MAX_DEPTH } from "./request_body.ts";
@@ -9,8 +9,8 @@ const MAX_PAYLOAD_BYTES = 256 * 1024;
 export const MAX_JOB_BYTES = 2 * MAX_PAYLOAD_BYTES + 64 * 1024;
 
 /** The payload as JSON text, byte for byte: the content of a text, or the very characters of any other value. */
-export function payloadText(sent: unknown, body: string): string {
-  return typeof sent === "string" ? sent : (memberText(body, "payload") ?? "null");
+export function payloadText(sent: unknown, characters: string | undefined): string {
+  return typeof sent === "string" ? sent : (characters ?? "null");
 }
 
 /** What is wrong with a payload that was sent so, and whose JSON is this text. */

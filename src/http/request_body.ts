@@ -38,7 +38,16 @@ export async function readText(
 /** `envelopes` is how many levels of the text are around what may nest deeply. */
 export function parseJson(text: string, envelopes = 1): JsonBody {
   checkDepth(text, MAX_DEPTH + envelopes);
-  return { text, value: parse(text) };
+  return { text, value: parseShallow(text) };
+}
+
+/** The value of a text that is known not to nest too deeply. */
+export function parseShallow(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw notJson();
+  }
 }
 
 export function mediaType(headers: Headers): string {
@@ -120,14 +129,6 @@ function checkDepth(text: string, limit: number) {
     throw new Problem("invalid", `the body ${detail}`, { errors });
   }
   if (found) throw notJson();
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw notJson();
-  }
 }
 
 function notJson(): Problem {

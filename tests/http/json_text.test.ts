@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import fc from "fast-check";
-import { elementTexts, memberText, tooDeep } from "../../src/http/json_text.ts";
+import { elementTexts, memberText, memberTexts, tooDeep } from "../../src/http/json_text.ts";
 
 describe("memberText", () => {
   const TEXTS: [why: string, text: string, member: string][] = [
@@ -39,6 +39,46 @@ describe("memberText", () => {
       }),
     );
   });
+});
+
+describe("memberTexts", () => {
+  test.each([
+    ["[]", [undefined]],
+    ["[1, [2, {}], {}]", [undefined, undefined, undefined]],
+    ['[{"payload": 1e400 },{"a":{"payload":1}}]', ["1e400", undefined]],
+    ['[{"payload":1,"payload":[2,"]"],"b":":"}]', ['[2,"]"]']],
+    ['[{"pay\\u006coad":true},["payload",1],{"a":"payload","b":2}]', ["true", undefined, undefined]],
+  ] as const)("%s", (text, members) => {
+    JSON.parse(text);
+    expect(memberTexts(text, "payload").texts).toEqual([...members]);
+  });
+
+  test("finds in each element what memberText finds in it by itself", () => {
+    const name = fc.oneof(fc.constant("payload"), fc.string());
+    const element = fc.array(fc.tuple(name, fc.json({ maxDepth: 3 }))).map(objectOf);
+    fc.assert(
+      fc.property(fc.array(element, { minLength: 1 }), (elements) => {
+        expect(memberTexts(`\n[ ${elements.join(" ,\t")}\r\n] `, "payload").texts).toEqual(
+          elements.map((element) => memberText(element, "payload")),
+        );
+      }),
+    );
+  });
+
+  test("tells of as many levels as tooDeep finds, whatever the text", () => {
+    const text = fc.string({ unit: fc.constantFrom("[", "]", "{", "}", '"', "\\", ":", ",", "a") });
+    fc.assert(
+      fc.property(text, (text) => {
+        const { depth } = memberTexts(text, "payload");
+        expect(tooDeep(text, depth)).toBeUndefined();
+        if (depth > 0) expect(tooDeep(text, depth - 1)).toBeDefined();
+      }),
+    );
+  });
+
+  function objectOf(members: readonly (readonly [string, string])[]): string {
+    return `{${members.map(([name, value]) => `${JSON.stringify(name)} : ${value}`).join(" ,\n")}}`;
+  }
 });
 
 describe("elementTexts", () => {

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { readNewJob } from "../../src/http/new_job.ts";
+import { readNewJob, sentJob } from "../../src/http/new_job.ts";
 import { parseJson } from "../../src/http/request_body.ts";
 import { testDatabase } from "../support/database.ts";
 import { blocks, clear, databaseNow, everything, stateOf } from "../support/facts.ts";
@@ -33,7 +33,7 @@ describe("insert_job", () => {
       resource_id: LETTER.resource_id,
       payload: '{"to": "a"}',
     };
-    const atTheDoor = readNewJob(parseJson(JSON.stringify(body)), NO_KINDS);
+    const atTheDoor = readNewJob(sentJob(parseJson(JSON.stringify(body))), NO_KINDS);
     expect(job).toMatchObject({
       id,
       kind: atTheDoor.kind,

@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, test } from "bun:test";
-import { readNewJob } from "../../src/http/new_job.ts";
+import { readNewJob, sentJob } from "../../src/http/new_job.ts";
 import { parseJson } from "../../src/http/request_body.ts";
 import { testDatabase } from "../support/database.ts";
 import { blocks, clear, everything } from "../support/facts.ts";
@@ -197,7 +197,7 @@ describe("insert_jobs", () => {
       expect(await everything(db)).toMatchObject({ jobs: null, ready: null });
       const { kind, ...body } = job;
       const text = JSON.stringify({ ...body, resource_type: kind });
-      expect(() => readNewJob(parseJson(text), NO_KINDS)).toThrow();
+      expect(() => readNewJob(sentJob(parseJson(text)), NO_KINDS)).toThrow();
     },
   );
 
