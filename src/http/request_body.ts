@@ -113,9 +113,11 @@ function tooLarge(maxBytes: number): Problem {
   return new Problem("too_large", `the body may have ${maxBytes} bytes`);
 }
 
+const UTF_8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
 function decode(bytes: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
+    return UTF_8.decode(bytes);
   } catch {
     throw new Problem("malformed", "the body is not valid UTF-8");
   }

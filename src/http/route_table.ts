@@ -19,8 +19,9 @@ export function routeTable(routes: readonly Route[]): RouteTable {
 
   /** Asked at every request: so fixed paths are found without trying patterns, and others by the first that fits. */
   function routeOf(path: string): string | undefined {
-    const fixed = [path, path.replace(/\/$/, "")].find((spelled) => fixedPaths.has(spelled));
-    return fixed ?? withParameters.find(({ pattern }) => pattern.test(path))?.path;
+    if (fixedPaths.has(path)) return path;
+    const spelled = path.replace(/\/$/, "");
+    return fixedPaths.has(spelled) ? spelled : withParameters.find(({ pattern }) => pattern.test(path))?.path;
   }
 
   /** A fixed path comes before one with parameters, as in the router: `/api/jobs/create` is no job. */
