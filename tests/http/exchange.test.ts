@@ -18,8 +18,9 @@ const SORTS: [method: string, path: string, init?: RequestInit][] = [
   ["POST", "/api/jobs/create", { body: JSON.stringify(SEED_REQUEST), headers: JSON_TYPE }],
 ];
 
+// Taken as one list: a parameter that a row does not fill would be the callback for which the runner then waits.
 describe("every answer", () => {
-  test.each(SORTS)("%s %s: security headers", async (method, path, init) => {
+  test.each(SORTS)("%s %s: security headers", async (...[method, path, init]) => {
     const { headers } = await request(testApp().app, method, path, init);
     expect(headers.get("x-content-type-options")).toBe("nosniff");
     expect(headers.get("referrer-policy")).toBe("no-referrer");
@@ -34,7 +35,7 @@ describe("every answer", () => {
     expect(headers.has("access-control-allow-origin")).toBe(false);
   });
 
-  test.each(SORTS)("%s %s: an id, the caller's or one of ours", async (method, path, init) => {
+  test.each(SORTS)("%s %s: an id, the caller's or one of ours", async (...[method, path, init]) => {
     const { app } = testApp();
     const given = await request(app, method, path, {
       ...init,
