@@ -27,6 +27,8 @@ const CHOSEN = [
 
 /** What nobody would see if the fence were not needed. */
 const FENCED = ["zombie", "cancel-race", "lease-race"];
+/** The fence stands behind others: a worker that wakes up may hear of its losses before it has written one result. */
+const TRIES = 4;
 
 async function played(name: string, how: BuildName) {
   const scenario = SCENARIOS.find((one) => one.name === name)!;
@@ -55,8 +57,12 @@ describe("without the fence", () => {
   test.each(FENCED)(
     "they do not agree after %s",
     async (name) => {
-      const { findings } = await played(name, "no-fence");
-      expect(findings.map(({ invariant }) => invariant)).toContain("I6");
+      const broken = new Set<string>();
+      for (let tries = 0; tries < TRIES && !broken.has("I6"); tries++) {
+        const { findings } = await played(name, "no-fence");
+        for (const { invariant } of findings) broken.add(invariant);
+      }
+      expect([...broken]).toContain("I6");
     },
     LONGEST_MS,
   );
