@@ -94,6 +94,7 @@ function elements(text: string): SentJob[] {
   return value.map((element, place) => ({ value: element, payload: texts[place] }));
 }
 
+/** Throws what is wrong with a text that nests too deeply. */
 function refuseDeep(text: string): void {
   try {
     parseJson(text, ENVELOPES);

@@ -103,6 +103,7 @@ export interface SentJob {
   payload: string | undefined;
 }
 
+/** Of a body that is one job. */
 export function sentJob({ value, text }: JsonBody): SentJob {
   return { value, payload: memberText(text, "payload") };
 }
