@@ -238,6 +238,15 @@ describe("the size of a batch", () => {
   });
 });
 
+test("long batches are inserted in the order in which they came, and short ones between them", async () => {
+  // Ids are made when a batch has been read, and grow with time.
+  const lengths = [2_000, 500, 3];
+  const batches = lengths.map((length) => asJson(Array.from({ length }, () => body())));
+  const [long, shorter, short] = await Promise.all(batches.map((batch) => created(post(batch))));
+  expect(long!.at(-1)! < shorter![0]!).toBe(true);
+  expect(short![0]! < long![0]!).toBe(true);
+});
+
 test("other requests are answered while a large batch is read", async () => {
   const { app, inserted } = testApp();
   const jobs = Array.from({ length: 10_000 }, () => body());
